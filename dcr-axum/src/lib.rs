@@ -1,0 +1,71 @@
+//! Mounts a [`DcrEngine`] in an axum 0.8 application: [`router`] to merge, [`DcrEngine::guard`] as a layer, and
+//! [`CurrentPrincipal`] as an extractor. All logic is in `dcr-core`.
+//!
+//! ```
+//! use axum::Router;
+//! use axum::routing::get;
+//! use dcr_axum::CurrentPrincipal;
+//! use dcr_core::DcrEngine;
+//!
+//! async fn hello(CurrentPrincipal(principal): CurrentPrincipal) -> String {
+//!     format!("Hello, {}", principal.user().name.as_deref().unwrap_or("you"))
+//! }
+//!
+//! fn app(engine: DcrEngine) -> Router {
+//!     Router::new()
+//!         .route("/mcp", get(hello))
+//!         .layer(engine.guard()) // everything above needs a token
+//!         .merge(dcr_axum::router(engine)) // metadata, register, authorize, token, ...
+//! }
+//! ```
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use axum::routing::any;
+use dcr_core::{DcrEngine, MAX_BODY, Principal};
+use http_body_util::{BodyExt as _, Limited};
+
+pub use dcr_core;
+
+/// The engine's endpoints, at absolute paths: merge it at the root of the application (well-known documents cannot be
+/// nested under a prefix, RFC 8414 section 3).
+pub fn router<S>(engine: DcrEngine) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    let routes = engine.paths().iter().fold(Router::new(), |router, path| router.route(path, any(handle)));
+    routes.with_state(engine)
+}
+
+async fn handle(State(engine): State<DcrEngine>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        // Longer than anything that the engine reads: it says 413 to one byte more. A broken connection hears nothing.
+        Err(_) => vec![0; MAX_BODY + 1].into(),
+    };
+    engine.handle(Request::from_parts(parts, body)).await.map(Body::from)
+}
+
+/// The principal of a guarded request.
+///
+/// On a route without [`DcrEngine::guard`] the extractor answers 500: a forgotten guard must not look like a visitor.
+#[derive(Debug, Clone)]
+pub struct CurrentPrincipal(pub Principal);
+
+impl<S: Send + Sync> FromRequestParts<S> for CurrentPrincipal {
+    type Rejection = (StatusCode, &'static str);
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        parts
+            .extensions
+            .get::<Principal>()
+            .cloned()
+            .map(Self)
+            .ok_or((StatusCode::INTERNAL_SERVER_ERROR, "this route is not behind the bearer guard"))
+    }
+}

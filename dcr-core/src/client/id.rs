@@ -1,0 +1,163 @@
+//! Client ids: bytes that a client presents, compared as bytes, never trimmed, folded or replaced.
+
+use std::fmt;
+
+use crate::session::USER_ID_PREFIX;
+
+/// The longest client id that is looked at, in bytes.
+pub(crate) const MAX_CLIENT_ID: usize = 1_024;
+
+/// A well-formed client id, as it was presented.
+///
+/// ```
+/// use dcr_core::ClientId;
+///
+/// assert!(ClientId::new("f8e0b7c2-3d94-4a07-9c55-0f2b8ad1c3aa").is_ok());
+/// assert!(ClientId::new("").is_err());
+/// assert!(ClientId::new("with space").is_err());
+/// assert!(ClientId::new("usr_looks-like-a-user").is_err());
+/// assert_ne!(ClientId::new("abcdefgh"), ClientId::new("ABCDEFGH"));
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientId(String);
+
+/// Why a text is no client id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientIdError {
+    /// Empty or longer than 1,024 bytes.
+    #[error("a client id has 1 to 1,024 bytes")]
+    Length,
+    /// A byte outside visible ASCII (0x21 to 0x7E).
+    #[error("a client id consists of visible ASCII characters")]
+    Bytes,
+    /// Looks like a user id (I-7).
+    #[error("a client id may not look like a user id")]
+    UserNamespace,
+}
+
+impl ClientId {
+    /// Checks length, bytes and namespace; changes nothing.
+    ///
+    /// # Errors
+    /// [`ClientIdError`] says what is wrong with it.
+    pub fn new(text: impl Into<String>) -> Result<Self, ClientIdError> {
+        let text = text.into();
+        if text.is_empty() || text.len() > MAX_CLIENT_ID {
+            return Err(ClientIdError::Length);
+        }
+        if !text.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
+            return Err(ClientIdError::Bytes);
+        }
+        if text.starts_with(USER_ID_PREFIX) {
+            return Err(ClientIdError::UserNamespace);
+        }
+        Ok(Self(text))
+    }
+
+    /// The text, byte for byte as presented.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it begins like `scheme:`, as URLs and URNs do.
+    pub(crate) fn looks_like_a_uri(&self) -> bool {
+        self.0.split_once(':').is_some_and(|(scheme, _)| {
+            scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
+        })
+    }
+
+    /// Whether adoption may take it (SR-3): 8 bytes or more of unreserved characters.
+    pub(crate) fn is_adoptable(&self) -> bool {
+        self.0.len() >= 8 && self.0.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'~' | b'-'))
+    }
+}
+
+impl fmt::Display for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for ClientId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Ids are public, but a stranger chose the text: escaped and bounded in logs.
+        write!(f, "{:?}", self.0.get(..64).unwrap_or(&self.0))
+    }
+}
+
+/// How a client authenticates at the token endpoint (RFC 7591 section 2, `token_endpoint_auth_method`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum AuthMethod {
+    /// A public client.
+    None,
+    /// `client_secret` in the form.
+    ClientSecretPost,
+    /// HTTP Basic.
+    ClientSecretBasic,
+}
+
+impl AuthMethod {
+    /// Every method that this server supports; metadata is generated from it (MD-2).
+    pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic];
+
+    /// Its registered name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretBasic => "client_secret_basic",
+        }
+    }
+
+    /// The method with this registered name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == name)
+    }
+
+    /// Whether clients of this method hold a secret.
+    #[must_use]
+    pub const fn is_confidential(self) -> bool {
+        !matches!(self, Self::None)
+    }
+}
+
+/// How an id was resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provenance {
+    /// By the operator.
+    PreRegistered,
+    /// Sealed by us at registration.
+    Sealed,
+    /// Fetched from the URL that it is.
+    MetadataDocument,
+    /// Never registered here; accepted under the adoption policy, for one user's session.
+    Adopted,
+}
+
+impl Provenance {
+    const ALL: [Self; 4] = [Self::PreRegistered, Self::Sealed, Self::MetadataDocument, Self::Adopted];
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PreRegistered => "pre_registered",
+            Self::Sealed => "sealed",
+            Self::MetadataDocument => "metadata_document",
+            Self::Adopted => "adopted",
+        }
+    }
+
+    /// The provenance with this stable name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|provenance| provenance.as_str() == name)
+    }
+}

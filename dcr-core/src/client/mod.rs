@@ -1,0 +1,22 @@
+//! Who asks: client ids, registrations, redirect URIs, platforms, and the one function that resolves an id.
+
+mod authenticate;
+mod id;
+mod metadata;
+mod platform;
+mod pre_registered;
+mod redirect_uri;
+mod resolve;
+mod sealed_id;
+mod software;
+
+pub(crate) use self::authenticate::{ClientCredentials, CredentialFault, Expected};
+pub use self::id::{AuthMethod, ClientId, ClientIdError, Provenance};
+pub(crate) use self::metadata::{RegistrationRequest, ValidRegistration};
+pub use self::platform::{Platform, PlatformList, PlatformListError};
+pub use self::pre_registered::PreRegistered;
+pub(crate) use self::redirect_uri::CanonicalRedirect;
+pub use self::redirect_uri::{RedirectClass, RedirectFault};
+pub(crate) use self::resolve::{ClientRules, ResolvedClient, ValidRedirect, custom_redirect_is_sane};
+pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret};
+pub use self::software::SoftwareKey;

@@ -1,0 +1,233 @@
+//! One function that resolves a presented client id, in the design's fixed order. The presented id is never replaced.
+
+use std::collections::HashMap;
+
+use super::platform::KnownPlatform;
+use super::redirect_uri::is_dangerous_scheme;
+use super::{
+    AuthMethod, CanonicalRedirect, ClientId, Platform, PlatformList, PreRegistered, Provenance, RedirectClass,
+    RedirectFault, SealedClient, SealedId, SoftwareKey,
+};
+use crate::config::{AdoptionPolicy, RegistrationPolicy};
+use crate::seal::KeyRing;
+
+/// The rules by which ids are resolved; made once, from the operator's configuration.
+#[derive(Debug)]
+pub(crate) struct ClientRules {
+    pub(crate) registration: RegistrationPolicy,
+    pub(crate) adoption: AdoptionPolicy,
+    pub(crate) platforms: PlatformList,
+    /// Custom-scheme redirect URIs that are allowed, as exact strings.
+    pub(crate) custom_redirects: Vec<String>,
+    pub(crate) pre_registered: HashMap<ClientId, PreRegistered>,
+}
+
+/// A client id that `resolve` accepted for one redirect URI. Nothing else can make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ResolvedClient {
+    id: ClientId,
+    provenance: Provenance,
+    auth_method: AuthMethod,
+    name: Option<String>,
+    software: SoftwareKey,
+    platform: Platform,
+    refresh: bool,
+}
+
+impl ResolvedClient {
+    pub(crate) const fn id(&self) -> &ClientId {
+        &self.id
+    }
+    pub(crate) const fn provenance(&self) -> Provenance {
+        self.provenance
+    }
+    pub(crate) const fn auth_method(&self) -> AuthMethod {
+        self.auth_method
+    }
+    /// The client's own claim of a name (the operator's word for pre-registered clients).
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+    pub(crate) const fn software(&self) -> &SoftwareKey {
+        &self.software
+    }
+    pub(crate) const fn platform(&self) -> &Platform {
+        &self.platform
+    }
+    pub(crate) const fn refresh(&self) -> bool {
+        self.refresh
+    }
+}
+
+/// A redirect URI that passed for this id in this request (I-2). Nothing else can make one, and redirects are built from
+/// nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ValidRedirect {
+    uri: CanonicalRedirect,
+    class: RedirectClass,
+    label: Option<String>,
+}
+
+impl ValidRedirect {
+    pub(crate) fn as_str(&self) -> &str {
+        self.uri.as_str()
+    }
+    pub(crate) const fn class(&self) -> RedirectClass {
+        self.class
+    }
+    /// How people call the platform that it proves.
+    pub(crate) fn platform_label(&self) -> Option<&str> {
+        self.label.as_deref()
+    }
+}
+
+/// Why an id or its redirect is refused. The person sees one and the same page for all of these (AD-14); the record has
+/// the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ResolveFault {
+    #[error("the redirect URI {0}")]
+    Redirect(RedirectFault),
+    #[error("the client id has this server's form but was not issued by it")]
+    SealBroken,
+    #[error("client id metadata documents are not supported")]
+    MetadataDocument,
+    #[error("the client id looks like a URI")]
+    UriLike,
+    #[error("the client id is not registered and this server does not adopt it")]
+    Unknown,
+}
+
+/// What one way of resolving says of an id, before its redirect is looked at.
+struct Candidate {
+    provenance: Provenance,
+    auth_method: AuthMethod,
+    name: Option<String>,
+    redirects: Vec<CanonicalRedirect>,
+    refresh: bool,
+}
+
+impl ClientRules {
+    /// Resolves `id` for `redirect`. See the design for the order and for what never falls through to adoption.
+    pub(crate) fn resolve(
+        &self,
+        ring: &KeyRing,
+        id: &ClientId,
+        redirect: &str,
+    ) -> Result<(ResolvedClient, ValidRedirect), ResolveFault> {
+        let uri = CanonicalRedirect::parse(redirect, &self.custom_redirects).map_err(ResolveFault::Redirect)?;
+        let known = self.platforms.of(&uri);
+        let class = class_of(&uri, known.as_ref());
+        let candidate = self.candidate(ring, id, &uri, class)?;
+        if !candidate.redirects.iter().any(|registered| uri.is(registered)) {
+            return Err(ResolveFault::Redirect(RedirectFault::NotRegistered));
+        }
+        let whole = self.platforms.of_all(&candidate.redirects);
+        let confidential = candidate.auth_method.is_confidential().then_some(id);
+        let client = ResolvedClient {
+            id: id.clone(),
+            provenance: candidate.provenance,
+            auth_method: candidate.auth_method,
+            software: SoftwareKey::of(whole.as_ref(), candidate.name.as_deref(), &candidate.redirects, confidential),
+            platform: match (whole, class) {
+                (Some(whole), _) => whole.platform,
+                (None, RedirectClass::Loopback) => Platform::loopback(),
+                (None, _) => known.as_ref().map_or_else(Platform::other, |known| known.platform.clone()),
+            },
+            name: candidate.name,
+            refresh: candidate.refresh,
+        };
+        Ok((client, ValidRedirect { uri, class, label: known.map(|known| known.label) }))
+    }
+
+    fn candidate(
+        &self,
+        ring: &KeyRing,
+        id: &ClientId,
+        uri: &CanonicalRedirect,
+        class: RedirectClass,
+    ) -> Result<Candidate, ResolveFault> {
+        if let Some(client) = self.pre_registered.get(id) {
+            return Ok(Candidate {
+                provenance: Provenance::PreRegistered,
+                auth_method: client.auth_method,
+                name: client.name.clone(),
+                redirects: client.gated(&self.custom_redirects).map_err(ResolveFault::Redirect)?,
+                refresh: true,
+            });
+        }
+        match SealedId::open(id, ring) {
+            SealedId::Genuine(client) => return self.sealed(client, class),
+            SealedId::Broken => return Err(ResolveFault::SealBroken),
+            SealedId::Foreign => {}
+        }
+        if id.as_str().starts_with("https:") {
+            return Err(ResolveFault::MetadataDocument);
+        }
+        if id.looks_like_a_uri() {
+            return Err(ResolveFault::UriLike);
+        }
+        if !id.is_adoptable() || !self.adoption.allows(class) {
+            return Err(ResolveFault::Unknown);
+        }
+        Ok(Candidate {
+            provenance: Provenance::Adopted,
+            auth_method: AuthMethod::None,
+            name: None,
+            redirects: vec![uri.clone()],
+            refresh: true,
+        })
+    }
+
+    fn sealed(&self, client: SealedClient, class: RedirectClass) -> Result<Candidate, ResolveFault> {
+        // Policy binds ids that were sealed before it changed, too.
+        if !self.registration.allows(class) {
+            return Err(ResolveFault::Redirect(RedirectFault::Policy));
+        }
+        Ok(Candidate {
+            provenance: Provenance::Sealed,
+            auth_method: client.auth_method,
+            name: client.name,
+            redirects: client.redirects,
+            refresh: client.refresh,
+        })
+    }
+
+    /// The gate of registration: form, scheme and policy (DC-7: the only way in).
+    pub(crate) fn registrable(&self, text: &str) -> Result<CanonicalRedirect, RedirectFault> {
+        let uri = CanonicalRedirect::parse(text, &self.custom_redirects)?;
+        let class = class_of(&uri, self.platforms.of(&uri).as_ref());
+        if self.registration.allows(class) { Ok(uri) } else { Err(RedirectFault::Policy) }
+    }
+
+    /// Whether anything but adoption resolves this id: what the token endpoint asks before it says `invalid_client`.
+    pub(crate) fn is_known(&self, ring: &KeyRing, id: &ClientId) -> bool {
+        self.auth_method_of(ring, id).is_some()
+    }
+
+    /// The auth method of a pre-registered or sealed client.
+    pub(crate) fn auth_method_of(&self, ring: &KeyRing, id: &ClientId) -> Option<AuthMethod> {
+        if let Some(client) = self.pre_registered.get(id) {
+            return Some(client.auth_method);
+        }
+        match SealedId::open(id, ring) {
+            SealedId::Genuine(client) => Some(client.auth_method),
+            SealedId::Broken | SealedId::Foreign => None,
+        }
+    }
+}
+
+/// The class of a redirect URI, and with it the protections.
+fn class_of(uri: &CanonicalRedirect, known: Option<&KnownPlatform>) -> RedirectClass {
+    match known {
+        Some(known) if !known.always_ask => RedirectClass::Platform,
+        Some(_) => RedirectClass::Loopback,
+        None if uri.is_loopback() => RedirectClass::Loopback,
+        None => RedirectClass::Other,
+    }
+}
+
+/// Whether the operator may list this custom redirect.
+pub(crate) fn custom_redirect_is_sane(text: &str) -> bool {
+    let scheme = text.split(':').next().unwrap_or("");
+    !is_dangerous_scheme(scheme) && CanonicalRedirect::parse(text, &[text.to_owned()]).is_ok()
+}

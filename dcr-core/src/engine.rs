@@ -1,0 +1,413 @@
+//! The engine: it holds policy, keys, store and provider. The steps are in [`crate::oauth`], one method each.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use crate::client::{ClientRules, PlatformList, PreRegistered, custom_redirect_is_sane};
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::config::{AdoptionPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
+use crate::error::{ConfigError, Refusal};
+use crate::http::Site;
+use crate::oauth::bearer::Liveness;
+use crate::oauth::introspect::ResourceServers;
+use crate::random::{SecureRandom, SystemRandom};
+use crate::record::{Event, EventKind};
+use crate::seal::{KeyRing, Secret};
+use crate::session::{EventId, SessionId};
+use crate::store::{Store, Target};
+use crate::upstream::{Admission, IdentityProvider};
+
+/// Sessions that lapsed stay for this long after the life of their last access token, so that a late replay is still
+/// seen for what it is.
+const KEEP_LAPSED: Duration = Duration::from_secs(24 * 60 * 60);
+/// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_BATCH: u32 = 500;
+
+/// An OAuth 2.1 authorization server to embed. Cheap to clone; every clone is the same engine.
+///
+/// Made by [`DcrEngine::builder`]. Adapters hand requests to [`DcrEngine::handle`](crate::http) and guard the host's
+/// routes with [`DcrEngine::authenticate`].
+#[derive(Clone)]
+pub struct DcrEngine {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) issuer: Issuer,
+    pub(crate) prefix: String,
+    pub(crate) resources: Vec<ValidResource>,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) rules: ClientRules,
+    pub(crate) ring: KeyRing,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) provider: Arc<dyn IdentityProvider>,
+    pub(crate) admission: Admission,
+    pub(crate) resource_servers: ResourceServers,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) random: Arc<dyn SecureRandom>,
+    pub(crate) liveness: Liveness,
+    pub(crate) site: Site,
+    max_sessions: usize,
+    max_aliases: usize,
+    last_sweep: AtomicI64,
+}
+
+/// Where the key ring's secrets come from.
+#[derive(Debug)]
+enum SecretSource {
+    /// Loopback: the store keeps one. A public URL: an error.
+    Unsaid,
+    Store,
+    Given {
+        active: Vec<Secret>,
+        retired: Vec<Secret>,
+    },
+}
+
+/// Builds a [`DcrEngine`]. Required: a public URL, at least one resource, a store, a provider; and a secret unless the URL
+/// is a loopback one.
+#[derive(Debug)]
+#[must_use]
+pub struct DcrEngineBuilder {
+    public_url: String,
+    prefix: String,
+    resources: Vec<Resource>,
+    lifetimes: Lifetimes,
+    registration: RegistrationPolicy,
+    adoption: AdoptionPolicy,
+    platforms: PlatformList,
+    custom_redirects: Vec<String>,
+    pre_registered: Vec<PreRegistered>,
+    secrets: SecretSource,
+    store: Option<Arc<dyn Store>>,
+    provider: Option<Arc<dyn IdentityProvider>>,
+    admission: Admission,
+    resource_servers: ResourceServers,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+    max_sessions: usize,
+    max_aliases: usize,
+}
+
+impl DcrEngine {
+    /// Begins an engine with this public URL: the issuer and the base of every endpoint. Scheme and host only; https
+    /// unless it is loopback. Clients compare it byte for byte and key their credentials by it: never change it casually.
+    pub fn builder(public_url: impl Into<String>) -> DcrEngineBuilder {
+        DcrEngineBuilder {
+            public_url: public_url.into(),
+            prefix: "/oauth".to_owned(),
+            resources: Vec::new(),
+            lifetimes: Lifetimes::default(),
+            registration: RegistrationPolicy::default(),
+            adoption: AdoptionPolicy::default(),
+            platforms: PlatformList::shipped(),
+            custom_redirects: Vec::new(),
+            pre_registered: Vec::new(),
+            secrets: SecretSource::Unsaid,
+            store: None,
+            provider: None,
+            admission: Admission::default(),
+            resource_servers: ResourceServers::default(),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(SystemRandom),
+            max_sessions: 20,
+            max_aliases: 50,
+        }
+    }
+
+    /// The issuer: the public URL without a trailing slash.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        self.inner.issuer.as_str()
+    }
+
+    /// The identifiers of the resources, in the order in which they were added; the first is the default.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        self.inner.resources.iter().map(|resource| resource.uri.as_str())
+    }
+
+    /// Ends every session of `target`. In this process at once, in others within the bound of the revocation feed.
+    /// `reason` is kept on the record. Answers how many ended.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store does not answer; then none ended.
+    pub async fn revoke_sessions(&self, target: &Target, reason: &str) -> Result<usize, Refusal> {
+        let event = self.inner.event(EventKind::Revoked, reason)?;
+        let now = self.inner.clock.now();
+        let ended = self.inner.store.revoke(target, reason, now, event).await?;
+        Ok(self.note_ended(&ended, now))
+    }
+
+    /// Blocks `target`: ends its sessions and lets it open no new ones until [`DcrEngine::unblock`].
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store does not answer; then nothing changed.
+    pub async fn block(&self, target: &Target, reason: &str) -> Result<usize, Refusal> {
+        let event = self.inner.event(EventKind::Blocked, reason)?;
+        let now = self.inner.clock.now();
+        let ended = self.inner.store.block(target, reason, now, event).await?;
+        Ok(self.note_ended(&ended, now))
+    }
+
+    /// Lifts a block. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store does not answer; then nothing changed.
+    pub async fn unblock(&self, target: &Target, reason: &str) -> Result<bool, Refusal> {
+        let event = self.inner.event(EventKind::Unblocked, reason)?;
+        Ok(self.inner.store.unblock(target, event).await?)
+    }
+
+    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago. Sign-ins do a little of this by
+    /// themselves.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store does not answer.
+    pub async fn sweep(&self, limit: u32) -> Result<u32, Refusal> {
+        let before = self.inner.clock.now() - self.inner.lifetimes.access_token - KEEP_LAPSED;
+        Ok(self.inner.store.sweep(before, limit).await?)
+    }
+
+    /// The store, for an operator's own reports.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    fn note_ended(&self, ended: &[SessionId], now: Timestamp) -> usize {
+        self.inner.liveness.note(ended, now);
+        ended.len()
+    }
+}
+
+impl Inner {
+    /// The resource that `named` names; the first if nothing is named (RFC 8707, design "exactly").
+    pub(crate) fn resource(&self, named: Option<&str>) -> Option<&ValidResource> {
+        match named {
+            Some(named) => self.resources.iter().find(|resource| resource.is_named_by(named)),
+            None => self.resources.first(),
+        }
+    }
+
+    /// The absolute address of an endpoint.
+    pub(crate) fn endpoint(&self, name: &str) -> String {
+        format!("{}{}/{name}", self.issuer.as_str(), self.prefix)
+    }
+
+    /// An event of now.
+    pub(crate) fn event(&self, kind: EventKind, reason: &str) -> Result<Event, Refusal> {
+        let now = self.clock.now();
+        let mut event = Event::new(EventId::mint(now, self.random.as_ref())?, now, kind);
+        reason.clone_into(&mut event.reason);
+        Ok(event)
+    }
+
+    pub(crate) const fn caps(&self) -> (usize, usize) {
+        (self.max_sessions, self.max_aliases)
+    }
+
+    /// The little sweeping that a sign-in does. Failing at it is no reason to fail the sign-in.
+    pub(crate) async fn sweep_a_little(&self) {
+        let now = self.clock.now();
+        let last = self.last_sweep.load(Ordering::Relaxed);
+        let due = now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
+        let mine = due
+            && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if mine {
+            let before = now - self.lifetimes.access_token - KEEP_LAPSED;
+            if let Err(error) = self.store.sweep(before, SWEEP_BATCH).await {
+                tracing::warn!(target: "dcr", %error, "sweeping failed");
+            }
+        }
+    }
+}
+
+impl DcrEngineBuilder {
+    /// Adds an MCP server. The first is the default for clients that name none.
+    pub fn resource(mut self, resource: Resource) -> Self {
+        self.resources.push(resource);
+        self
+    }
+
+    /// Where to keep users, connections and sessions.
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Who logs people in.
+    pub fn provider(mut self, provider: Arc<dyn IdentityProvider>) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// The secrets: the first of `active` seals, all of them open; `retired` ones verify client ids and client secrets,
+    /// nothing else.
+    pub fn secrets(mut self, active: Vec<Secret>, retired: Vec<Secret>) -> Self {
+        self.secrets = SecretSource::Given { active, retired };
+        self
+    }
+
+    /// Lets the store make and keep the secret, whatever the URL. Whoever reads the database can then forge tokens, and
+    /// whoever loses it loses the client ids with it.
+    pub fn secret_from_store(mut self) -> Self {
+        self.secrets = SecretSource::Store;
+        self
+    }
+
+    /// How long things live.
+    pub const fn lifetimes(mut self, lifetimes: Lifetimes) -> Self {
+        self.lifetimes = lifetimes;
+        self
+    }
+
+    /// Which redirect URIs may be registered. Default: [`RegistrationPolicy::Open`].
+    pub const fn registration(mut self, policy: RegistrationPolicy) -> Self {
+        self.registration = policy;
+        self
+    }
+
+    /// Which unknown client ids are adopted. Default: [`AdoptionPolicy::PlatformsAndLoopback`].
+    pub const fn adoption(mut self, policy: AdoptionPolicy) -> Self {
+        self.adoption = policy;
+        self
+    }
+
+    /// Another list of platforms than the shipped one.
+    pub fn platforms(mut self, platforms: PlatformList) -> Self {
+        self.platforms = platforms;
+        self
+    }
+
+    /// Lists a custom-scheme redirect URI, as an exact string.
+    pub fn custom_redirect(mut self, uri: impl Into<String>) -> Self {
+        self.custom_redirects.push(uri.into());
+        self
+    }
+
+    /// Registers a client.
+    pub fn client(mut self, client: PreRegistered) -> Self {
+        self.pre_registered.push(client);
+        self
+    }
+
+    /// Who may come in. Default: everyone whom the provider lets in.
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
+        self
+    }
+
+    /// Lets a resource server introspect every token (RFC 7662) with these Basic credentials.
+    pub fn resource_server(mut self, id: impl Into<String>, secret: &str) -> Self {
+        self.resource_servers.add(id.into(), secret);
+        self
+    }
+
+    /// Another path prefix than `/oauth`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// At most so many live sessions a connection; the one idle longest goes first. Default: 20.
+    pub const fn max_sessions(mut self, sessions: usize) -> Self {
+        self.max_sessions = sessions;
+        self
+    }
+
+    /// Another clock, for tests.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Another random source, for tests.
+    pub fn random(mut self, random: Arc<dyn SecureRandom>) -> Self {
+        self.random = random;
+        self
+    }
+
+    /// Checks everything and builds the engine.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what to change.
+    pub async fn build(self) -> Result<DcrEngine, ConfigError> {
+        let issuer = Issuer::parse(&self.public_url)?;
+        let store = self.store.ok_or(ConfigError::NoStore)?;
+        let provider = self.provider.ok_or(ConfigError::NoProvider)?;
+        self.lifetimes.check()?;
+        let resources: Vec<ValidResource> = self
+            .resources
+            .into_iter()
+            .map(|resource| ValidResource::new(resource, &issuer))
+            .collect::<Result<_, _>>()?;
+        if resources.is_empty() {
+            return Err(ConfigError::NoResource);
+        }
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_');
+        if !self.prefix.starts_with('/') || self.prefix.ends_with('/') || !self.prefix.bytes().all(plain) {
+            return Err(ConfigError::Prefix(self.prefix));
+        }
+        if let Some(uri) = self.custom_redirects.iter().find(|uri| !custom_redirect_is_sane(uri)) {
+            return Err(ConfigError::CustomRedirect(uri.clone()));
+        }
+        let mut pre_registered = HashMap::new();
+        for client in self.pre_registered {
+            client
+                .gated(&self.custom_redirects)
+                .map_err(|fault| ConfigError::PreRegistered { client: client.id.clone(), fault })?;
+            pre_registered.insert(client.id.clone(), client);
+        }
+        let ring = match self.secrets {
+            SecretSource::Given { active, retired } => KeyRing::new(&active, &retired)?,
+            SecretSource::Unsaid if !issuer.is_loopback() => return Err(ConfigError::NoSecret),
+            SecretSource::Unsaid | SecretSource::Store => {
+                let secret = store.keep_secret(Secret::generate(self.random.as_ref())?).await?;
+                KeyRing::new(&[secret], &[])?
+            }
+        };
+        let rules = ClientRules {
+            registration: self.registration,
+            adoption: self.adoption,
+            platforms: self.platforms,
+            custom_redirects: self.custom_redirects,
+            pre_registered,
+        };
+        let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
+        Ok(DcrEngine {
+            inner: Arc::new(Inner {
+                liveness: Liveness::new(self.lifetimes.access_token),
+                issuer,
+                prefix: self.prefix,
+                resources,
+                lifetimes: self.lifetimes,
+                rules,
+                ring,
+                store,
+                provider,
+                admission: self.admission,
+                resource_servers: self.resource_servers,
+                clock: self.clock,
+                random: self.random,
+                site,
+                max_sessions: self.max_sessions.max(1),
+                max_aliases: self.max_aliases,
+                last_sweep: AtomicI64::new(0),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for DcrEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DcrEngine")
+            .field("issuer", &self.inner.issuer.as_str())
+            .field("store", &self.inner.store)
+            .field("provider", &self.inner.provider)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,413 @@
+//! Errors: who is at fault, a stable reason for the record, and exactly one answer on the wire.
+
+use std::fmt;
+
+use crate::client::{ClientId, RedirectFault};
+use crate::random::RandomUnavailable;
+use crate::seal::KeyRingError;
+use crate::store::StoreError;
+
+/// Who is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Blame {
+    /// The OAuth client, or the person's browser.
+    Client,
+    /// The upstream identity provider, or its decision on the person.
+    Upstream,
+    /// The store.
+    Store,
+    /// Whoever runs this server: configuration, policy, environment.
+    Operator,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $blame:ident, $status:literal, $error:literal, $advice:literal;)*) => {
+        /// Why a request was refused. The names are stable: they are in the record, in logs and in JSON answers.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The stable name.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+
+            /// Who is at fault.
+            #[must_use]
+            pub const fn blame(self) -> Blame {
+                match self { $(Self::$name => Blame::$blame,)* }
+            }
+
+            /// The status of a direct answer (not of a redirect back to the client).
+            #[must_use]
+            pub const fn status(self) -> u16 {
+                match self { $(Self::$name => $status,)* }
+            }
+
+            /// The OAuth error code, direct or in the redirect.
+            #[must_use]
+            pub const fn error(self) -> &'static str {
+                match self { $(Self::$name => $error,)* }
+            }
+
+            /// What a person can do next.
+            #[must_use]
+            pub const fn advice(self) -> &'static str {
+                match self { $(Self::$name => $advice,)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    // Authorize (RFC 6749 section 4.1.2.1, OAuth 2.1)
+    /// A parameter that decides where an answer may go is missing, repeated or malformed.
+    RequestMalformed = "request_malformed", Client, 400, "invalid_request",
+        "The app sent an incomplete sign-in request. Start again from the app; if it happens again, remove the connector there and add it anew.";
+    /// `resolve` refused the client id or its redirect URI (AD-14: one answer for all of these).
+    ClientNotAccepted = "client_not_accepted", Client, 400, "invalid_client",
+        "This server does not know the app under this id, or the app asked to be sent to an address that is not its own. Remove the connector in the app and add it again, so that it registers anew.";
+    /// The operator blocked the client id or platform.
+    ClientBlocked = "client_blocked", Operator, 403, "access_denied",
+        "The administrator of this server has blocked this app. Ask them if you think that is a mistake.";
+    /// A parameter came more than once (RFC 6749 section 3.1).
+    ParameterRepeated = "parameter_repeated", Client, 400, "invalid_request",
+        "The app sent the same parameter twice. Start again from the app.";
+    /// `response_type` is missing.
+    ResponseTypeMissing = "response_type_missing", Client, 400, "invalid_request",
+        "The app did not say what it asks for (response_type=code).";
+    /// `response_type` is not `code`.
+    ResponseTypeUnsupported = "response_type_unsupported", Client, 400, "unsupported_response_type",
+        "The app asked for a kind of answer that this server does not give; only response_type=code is supported.";
+    /// `response_mode` is not the default.
+    ResponseModeUnsupported = "response_mode_unsupported", Client, 400, "invalid_request",
+        "Only response_mode=query is supported.";
+    /// No PKCE challenge, or one that is no SHA-256 (RFC 7636, TK-1).
+    PkceChallenge = "pkce_challenge", Client, 400, "invalid_request",
+        "PKCE is required: code_challenge must be 43 base64url characters.";
+    /// The PKCE method is missing or not `S256` (TK-1).
+    PkceMethod = "pkce_method", Client, 400, "invalid_request",
+        "PKCE is required with code_challenge_method=S256, which must be stated.";
+    /// `resource` names none of ours (RFC 8707 section 2).
+    ResourceUnknown = "resource_unknown", Client, 400, "invalid_target",
+        "The app asked for a resource that is not on this server.";
+    /// `state` is longer than 1,024 bytes.
+    StateTooLong = "state_too_long", Client, 400, "invalid_request", "state may have at most 1,024 bytes.";
+    /// The transaction would not fit its cookie.
+    RequestTooLarge = "request_too_large", Client, 400, "invalid_request",
+        "Client id, redirect URI and state are too long together.";
+    /// A request object (AD-13).
+    RequestObject = "request_object", Client, 400, "request_not_supported", "Request objects are not supported.";
+    /// A request object by reference (AD-13).
+    RequestUri = "request_uri", Client, 400, "request_uri_not_supported", "request_uri is not supported.";
+    /// OpenID Connect's `registration` or `claims` parameter (SR-2).
+    ParameterUnsupported = "parameter_unsupported", Client, 400, "invalid_request",
+        "The parameters registration and claims are not supported.";
+    /// `prompt=none`: consent is always shown.
+    PromptNone = "prompt_none", Client, 400, "interaction_required",
+        "Sign-in needs a person; prompt=none is not possible.";
+
+    // Consent
+    /// The consent form came without the cookie that its page set.
+    CookiesBlocked = "cookies_blocked", Client, 403, "access_denied",
+        "Your browser did not send back the cookie that this page needs. Allow cookies for this site, then start again from the app.";
+    /// The form was posted from another site (CO-2).
+    CrossSitePost = "cross_site_post", Client, 403, "access_denied",
+        "This form was sent from another website. If you did not just try to connect an app, close this page. Otherwise start again from the app.";
+    /// The form does not open with this browser's cookie, or is no form of ours (CONS-04, CONS-05).
+    ConsentNotYours = "consent_not_yours", Client, 403, "access_denied",
+        "This approval page belongs to another browser or another sign-in. Start again from the app, and approve in the browser window that it opens.";
+    /// The consent page was left open too long.
+    ConsentExpired = "consent_expired", Client, 400, "access_denied",
+        "This page was open for too long. Start again from the app.";
+    /// The person said no.
+    ConsentDenied = "consent_denied", Client, 403, "access_denied",
+        "You did not allow the app to connect. Nothing was shared. You can close this page.";
+
+    // Callback
+    /// `state` is missing, repeated or malformed (CB-01).
+    CallbackMalformed = "callback_malformed", Client, 400, "invalid_request",
+        "The answer of the login page was incomplete. Start again from the app.";
+    /// No cookie of this transaction in this browser (CB-2, CB-02 to CB-04).
+    CallbackOtherBrowser = "callback_other_browser", Client, 403, "access_denied",
+        "This sign-in was not begun in this browser. Finish it in the browser in which you approved the app, with cookies allowed; or start again from the app.";
+    /// The transaction is older than its lifetime.
+    CallbackExpired = "callback_expired", Client, 400, "access_denied",
+        "Signing in took too long. Start again from the app.";
+    /// The transaction has opened its session already.
+    CallbackUsed = "callback_used", Client, 400, "access_denied",
+        "This sign-in is finished already. Go back to the app; if it is not connected, start again there.";
+    /// The person, or the provider's policy, said no at the login page.
+    UpstreamDenied = "upstream_denied", Upstream, 403, "access_denied",
+        "The company login was cancelled or refused. Start again from the app if you want to try once more.";
+    /// The provider wants an administrator's consent to the bridge's own application.
+    UpstreamConsent = "upstream_consent", Operator, 403, "access_denied",
+        "Your organisation has not approved this server's sign-in application. Ask your administrator to grant consent.";
+    /// Not assigned, wrong account or conditional access: the provider does not let this person in.
+    UpstreamNotAllowed = "upstream_not_allowed", Upstream, 403, "access_denied",
+        "Your organisation's login does not allow this account to use this server. Ask your administrator.";
+    /// Transient upstream trouble. Never `invalid_grant`.
+    UpstreamBusy = "upstream_busy", Upstream, 503, "temporarily_unavailable",
+        "The company login does not answer at the moment. Reload this page in a minute; if that does not help, start again from the app.";
+    /// The upstream code was refused: it is spent, or was never ours.
+    UpstreamCode = "upstream_code", Upstream, 502, "server_error",
+        "The company login did not accept the end of this sign-in. Start again from the app.";
+    /// The upstream answer, or its ID token, does not hold (UPS-03).
+    UpstreamInvalid = "upstream_invalid", Upstream, 502, "server_error",
+        "The answer of the company login could not be verified, so nobody was signed in. Start again from the app; tell your administrator if it happens again.";
+    /// The upstream refuses our own credentials or configuration.
+    UpstreamConfiguration = "upstream_configuration", Operator, 500, "server_error",
+        "This server's connection to the company login is not set up correctly. Tell your administrator, with the reference below.";
+    /// The admission policy does not let this person in.
+    NotAdmitted = "not_admitted", Operator, 403, "access_denied",
+        "You are signed in, but this account may not use this server. Ask the administrator of this server, or start again with another account.";
+    /// The operator blocked this user, connection, client id or platform.
+    SignInBlocked = "sign_in_blocked", Operator, 403, "access_denied",
+        "The administrator of this server has blocked this access. Ask them if you think that is a mistake.";
+
+    // Token (RFC 6749 section 5.2, TK-12)
+    /// The body is not a well-formed form, or a parameter is missing or repeated.
+    TokenRequestMalformed = "token_request_malformed", Client, 400, "invalid_request", "Send a well-formed form, each parameter once.";
+    /// Another grant than `authorization_code` and `refresh_token`.
+    GrantTypeUnsupported = "grant_type_unsupported", Client, 400, "unsupported_grant_type",
+        "Supported grant types: authorization_code, refresh_token.";
+    /// An id that nothing but adoption could resolve, and no valid token of ours: register anew.
+    ClientUnknown = "client_unknown", Client, 401, "invalid_client", "Unknown client: register again.";
+    /// Wrong, missing or superfluous client credentials.
+    ClientAuthentication = "client_authentication", Client, 401, "invalid_client", "Client authentication failed.";
+    /// The code is not one of ours.
+    CodeInvalid = "code_invalid", Client, 400, "invalid_grant", "The authorization code is not valid: sign in again.";
+    /// The code is bound to another client id, redirect URI, verifier or resource.
+    CodeMismatch = "code_mismatch", Client, 400, "invalid_grant", "The authorization code does not belong to this request.";
+    /// The code has lapsed.
+    CodeExpired = "code_expired", Client, 400, "invalid_grant", "The authorization code has expired: sign in again.";
+    /// The code was redeemed already.
+    CodeUsed = "code_used", Client, 400, "invalid_grant", "The authorization code was used already.";
+    /// The code was redeemed again, later and completely: its session is ended (RFC 6749 section 10.5).
+    CodeReplayed = "code_replayed", Client, 400, "invalid_grant", "The authorization code was used already: sign in again.";
+    /// The refresh token is not one of ours.
+    RefreshInvalid = "refresh_invalid", Client, 400, "invalid_grant", "The refresh token is not valid: sign in again.";
+    /// The refresh token is bound to another client id.
+    RefreshOtherClient = "refresh_other_client", Client, 400, "invalid_grant", "The refresh token belongs to another client.";
+    /// The session has ended, lapsed, or is unknown.
+    SessionOver = "session_over", Client, 400, "invalid_grant", "The session is over: sign in again.";
+    /// A superseded refresh token, still inside the window in which a slow answer explains it.
+    RefreshSuperseded = "refresh_superseded", Client, 400, "invalid_grant", "A newer refresh token has been issued: use that.";
+    /// A superseded refresh token after the grace: stolen or replayed; its session is ended (RFC 9700 section 4.14.2).
+    RefreshReplayed = "refresh_replayed", Client, 400, "invalid_grant", "The refresh token was used before: sign in again.";
+    /// A refresh token ahead of its row: the database is older than the token.
+    RefreshAhead = "refresh_ahead", Store, 400, "invalid_grant", "The session cannot be continued: sign in again.";
+    /// More scope than was granted (RFC 6749 section 6, RT-5).
+    ScopeTooWide = "scope_too_wide", Client, 400, "invalid_scope", "The scope exceeds what was granted.";
+    /// Another resource than the session's (RFC 8707 section 2.2).
+    ResourceMismatch = "resource_mismatch", Client, 400, "invalid_target", "The session is for another resource.";
+
+    // Register (RFC 7591 section 3.2.2)
+    /// The metadata cannot be honoured.
+    ClientMetadata = "client_metadata", Client, 400, "invalid_client_metadata", "Correct the client metadata.";
+    /// No redirect URI that is allowed.
+    RedirectNotAllowed = "redirect_not_allowed", Client, 400, "invalid_redirect_uri", "Register at least one allowed redirect URI.";
+    /// A software statement: refused, never ignored (DC-11).
+    SoftwareStatement = "software_statement", Client, 400, "invalid_software_statement", "Leave software_statement out.";
+    /// Registration is switched off.
+    RegistrationOff = "registration_off", Operator, 403, "access_denied",
+        "This server does not register clients; ask its administrator for a client id.";
+
+    // Bearer (RFC 6750 section 3.1)
+    /// No token.
+    TokenMissing = "token_missing", Client, 401, "", "Authorization is required.";
+    /// More than one way, or not a bearer token (RS-8).
+    TokenMalformed = "token_malformed", Client, 400, "invalid_request", "Send exactly one Authorization header with a bearer token.";
+    /// Not a valid token for this resource.
+    TokenInvalid = "token_invalid", Client, 401, "invalid_token", "The access token is not valid for this resource.";
+    /// It has lapsed.
+    TokenExpired = "token_expired", Client, 401, "invalid_token", "The access token has expired.";
+    /// Its session has ended.
+    TokenRevoked = "token_revoked", Client, 401, "invalid_token", "The access token has been revoked.";
+    /// It lacks a scope that this operation needs.
+    ScopeInsufficient = "scope_insufficient", Client, 403, "insufficient_scope", "The operation needs more scope.";
+    /// The MCP session id is not one of this principal (RS-9).
+    McpSessionForeign = "mcp_session_foreign", Client, 404, "invalid_request", "Unknown MCP session: initialize again.";
+
+    // Anywhere
+    /// Too large.
+    BodyTooLarge = "body_too_large", Client, 413, "invalid_request", "The request is too large.";
+    /// Not the media type of this endpoint.
+    MediaType = "media_type", Client, 415, "invalid_request", "The content type is not the one this endpoint takes.";
+    /// Not a method of this endpoint.
+    MethodNotAllowed = "method_not_allowed", Client, 405, "invalid_request", "This method is not allowed here.";
+    /// Nothing here.
+    NotFound = "not_found", Client, 404, "invalid_request", "There is nothing at this address.";
+    /// The store does not answer. The same request works once it is back.
+    StoreUnavailable = "store_unavailable", Store, 503, "temporarily_unavailable",
+        "This server cannot reach its database at the moment. Nothing was lost: reload this page in a minute.";
+    /// The store answered nonsense.
+    StoreInconsistent = "store_inconsistent", Store, 500, "server_error",
+        "This server found damaged data. Tell your administrator, with the reference below.";
+    /// No randomness.
+    RandomUnavailable = "random_unavailable", Operator, 500, "server_error",
+        "This server cannot make random numbers. Tell your administrator.";
+}
+
+/// A refusal: a reason, and for developers a text that says more. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    reason: Reason,
+    detail: String,
+}
+
+impl Refusal {
+    /// A refusal with a text for developers.
+    pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+
+    /// Its reason.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// `error_description`: the detail, or the advice if there is none.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        if self.detail.is_empty() { self.reason.advice() } else { &self.detail }
+    }
+
+    /// The detail alone.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.as_str(), self.description())
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        Self { reason, detail: String::new() }
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        // The cause is for the operator's log, not for the wire.
+        tracing::error!(target: "dcr", error = %error, "the store failed");
+        match error {
+            StoreError::Unavailable(_) => Reason::StoreUnavailable.into(),
+            StoreError::Inconsistent(_) => Reason::StoreInconsistent.into(),
+        }
+    }
+}
+
+impl From<RandomUnavailable> for Refusal {
+    fn from(_: RandomUnavailable) -> Self {
+        Reason::RandomUnavailable.into()
+    }
+}
+
+/// Why an engine cannot be built. The operator's fault; the text says what to change.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The public URL.
+    #[error("the public URL {url:?} cannot be used: {why}")]
+    PublicUrl {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// A resource.
+    #[error("the resource at {path:?} cannot be used: {why}")]
+    Resource {
+        /// Its path.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No resource was configured.
+    #[error("there is no resource to protect; add one with `resource(..)`")]
+    NoResource,
+    /// No provider was configured.
+    #[error("there is no identity provider; add one with `provider(..)`")]
+    NoProvider,
+    /// No store was configured.
+    #[error("there is no store; add one with `store(..)`")]
+    NoStore,
+    /// A public URL without a secret from outside the database.
+    #[error(
+        "a server with a public URL needs a secret from outside its database: set one (`openssl rand -base64 32`), or say \
+         `store` in so many words to let the database keep it"
+    )]
+    NoSecret,
+    /// The key ring.
+    #[error("the secrets cannot be used: {0}")]
+    Keys(#[from] KeyRingError),
+    /// A lifetime.
+    #[error("{0}")]
+    Lifetime(&'static str),
+    /// A custom redirect URI that may not be listed.
+    #[error("the custom redirect URI {0:?} cannot be listed: it must be canonical and of a harmless custom scheme")]
+    CustomRedirect(String),
+    /// A pre-registered client.
+    #[error("the redirect URI of the pre-registered client {client} {fault}")]
+    PreRegistered {
+        /// Its id.
+        client: ClientId,
+        /// What is wrong with one of its redirects.
+        fault: RedirectFault,
+    },
+    /// The path prefix.
+    #[error("the path prefix {0:?} must begin with a slash, not end in one, and have plain characters only")]
+    Prefix(String),
+    /// The store failed while the engine was built.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// No randomness.
+    #[error("{0}")]
+    Random(#[from] RandomUnavailable),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::Reason;
+
+    #[test]
+    fn every_reason_has_one_name_one_answer_and_says_what_to_do() {
+        let mut names = HashSet::new();
+        for reason in Reason::ALL {
+            assert!(names.insert(reason.as_str()), "{}", reason.as_str());
+            assert!((400..=599).contains(&reason.status()));
+            assert!(!reason.advice().is_empty());
+        }
+    }
+
+    #[test]
+    fn tk_12_only_client_problems_answer_invalid_client_and_only_dead_grants_invalid_grant() {
+        for reason in Reason::ALL {
+            if reason.error() == "invalid_grant" {
+                assert_eq!(reason.status(), 400, "{}", reason.as_str());
+            }
+            if reason.status() == 503 {
+                assert_eq!(reason.error(), "temporarily_unavailable", "{}", reason.as_str());
+            }
+        }
+    }
+}

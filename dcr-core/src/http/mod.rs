@@ -1,0 +1,222 @@
+//! Requests to steps to responses. `http` 1 types are the currency: [`DcrEngine::handle`] takes a whole request and
+//! answers a whole response, so an adapter only mounts it, and both adapters answer the same bytes (I-15).
+
+mod cookies;
+#[cfg(feature = "tower")]
+pub(crate) mod guard;
+mod mcp_session;
+mod pages;
+mod params;
+mod respond;
+mod site;
+
+use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
+use ::http::{HeaderMap, Method, Request, Response, StatusCode};
+use bytes::Bytes;
+
+use self::cookies::Cookies;
+pub(crate) use self::pages::ConsentView;
+pub(crate) use self::params::{Params, UNRESERVED};
+use self::respond::Responder;
+use self::site::Route;
+pub(crate) use self::site::Site;
+use crate::engine::{DcrEngine, Inner};
+use crate::error::{Reason, Refusal};
+use crate::oauth::authorize::Authorize;
+use crate::oauth::callback::Callback;
+use crate::oauth::consent::{Consent, ConsentForm};
+
+/// The largest body that any endpoint reads, in bytes. Adapters stop reading here.
+pub const MAX_BODY: usize = 64 * 1024;
+/// The largest registration (DC-1).
+const MAX_REGISTRATION: usize = 16 * 1024;
+/// The longest query.
+const MAX_QUERY: usize = 16 * 1024;
+
+impl DcrEngine {
+    /// Every path that [`DcrEngine::handle`] answers, for an adapter to mount. All are literal: no wildcards.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        self.inner.site.paths()
+    }
+
+    /// Answers one request. Never fails: whatever goes wrong is an answer.
+    ///
+    /// The body must have been read whole, up to [`MAX_BODY`]; an adapter that meets a longer one may hand in what it
+    /// has read beyond that, and gets `413`.
+    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        self.inner.handle(request).await
+    }
+}
+
+impl Inner {
+    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (parts, body) = request.into_parts();
+        let respond = Responder::new(self, &parts.headers);
+        let Some(route) = self.site.route(parts.uri.path()) else {
+            return respond.refusal_json(&Reason::NotFound.into());
+        };
+        let query = parts.uri.query().unwrap_or("").as_bytes();
+        let too_large = body.len() > MAX_BODY
+            || query.len() > MAX_QUERY
+            || (route == Route::Register && body.len() > MAX_REGISTRATION);
+        let cors = route.is_for_scripts();
+        let response = if too_large {
+            respond.refusal_json(&Reason::BodyTooLarge.into())
+        } else if cors && parts.method == Method::OPTIONS {
+            respond.preflight(route.methods())
+        } else if !route.takes(&parts.method) {
+            respond.method_not_allowed(route.methods())
+        } else {
+            self.step(route, &parts.headers, query, &body, &respond).await
+        };
+        if cors { respond::with_cors(response) } else { response }
+    }
+
+    async fn step(
+        &self,
+        route: Route,
+        headers: &HeaderMap,
+        query: &[u8],
+        body: &[u8],
+        respond: &Responder<'_>,
+    ) -> Response<Bytes> {
+        match route {
+            Route::Document(index) => self.site.document(index),
+            Route::Register => match json_body(headers).and_then(|()| self.register(body)) {
+                Ok(answer) => respond.json(StatusCode::CREATED, &answer),
+                Err(refusal) => respond.refusal_json(&refusal),
+            },
+            Route::Authorize => self.answer_authorize(headers, query, respond).await,
+            Route::Consent => self.answer_consent(headers, body, respond).await,
+            Route::Callback => self.answer_callback(headers, query, respond).await,
+            Route::Token => match form_body(headers, query, body) {
+                Ok(form) => match self.token(headers, &form).await {
+                    Ok(answer) => respond.json(StatusCode::OK, &answer),
+                    Err(refusal) => respond.refusal_oauth(&refusal, headers),
+                },
+                Err(refusal) => respond.refusal_oauth(&refusal, headers),
+            },
+            Route::Revoke => match form_body(headers, query, body) {
+                Ok(form) => match self.revoke(headers, &form).await {
+                    Ok(()) => respond.empty(StatusCode::OK),
+                    Err(refusal) => respond.refusal_oauth(&refusal, headers),
+                },
+                Err(refusal) => respond.refusal_oauth(&refusal, headers),
+            },
+            Route::Introspect => match form_body(headers, query, body) {
+                Ok(form) => match self.introspect(headers, &form).await {
+                    Ok(answer) => respond.json(StatusCode::OK, &answer),
+                    Err(refusal) => respond.refusal_oauth(&refusal, headers),
+                },
+                Err(refusal) => respond.refusal_oauth(&refusal, headers),
+            },
+        }
+    }
+
+    async fn answer_authorize(&self, headers: &HeaderMap, query: &[u8], respond: &Responder<'_>) -> Response<Bytes> {
+        let cookies = Cookies::read(headers, &self.site.cookie_names);
+        let Ok(params) = Params::parse(query) else {
+            return respond.refusal("authorize", &Reason::RequestMalformed.into());
+        };
+        match self.authorize(&params, cookies.csrf()).await {
+            Authorize::Ask(prompt) => respond.consent(&prompt),
+            Authorize::Back { location, refusal } => respond.back("authorize", location, &refusal),
+            Authorize::Refuse(refusal) => respond.refusal("authorize", &refusal),
+        }
+    }
+
+    async fn answer_consent(&self, headers: &HeaderMap, body: &[u8], respond: &Responder<'_>) -> Response<Bytes> {
+        let cookies = Cookies::read(headers, &self.site.cookie_names);
+        let form = match form_body(headers, b"", body) {
+            Ok(form) => form,
+            Err(refusal) => return respond.refusal("consent", &refusal),
+        };
+        let posted = ConsentForm {
+            form: &form,
+            csrf: cookies.csrf(),
+            open: cookies.open(),
+            origin: header(headers, ORIGIN.as_str()),
+            fetch_site: header(headers, "sec-fetch-site"),
+        };
+        match self.consent(posted).await {
+            Consent::Login { location, state, cookie, drop } => {
+                let names = &self.site.cookie_names;
+                let mut response = respond.see_other(location);
+                cookies::add(&mut response, &names.set_transaction(&state, &cookie));
+                for name in drop {
+                    cookies::add(&mut response, &names.drop_named(&name));
+                }
+                response
+            }
+            Consent::Back { location, refusal } => respond.back("consent", location, &refusal),
+            Consent::Refuse(refusal) => respond.refusal("consent", &refusal),
+        }
+    }
+
+    async fn answer_callback(&self, headers: &HeaderMap, query: &[u8], respond: &Responder<'_>) -> Response<Bytes> {
+        let names = &self.site.cookie_names;
+        let cookies = Cookies::read(headers, names);
+        let Ok(params) = Params::parse(query) else {
+            return respond.refusal("callback", &Reason::CallbackMalformed.into());
+        };
+        let (mut response, over) = match self.callback(&params, |state| cookies.of_state(names, state)).await {
+            Callback::Deliver { location, state } => (respond.see_other(location), Some(state)),
+            Callback::Back { location, state, refusal } => (respond.back("callback", location, &refusal), Some(state)),
+            Callback::Refuse { refusal, over, way_back } => {
+                (respond.refusal_with_way_back("callback", &refusal, way_back), over)
+            }
+        };
+        if let Some(state) = over {
+            cookies::add(&mut response, &names.drop_transaction(&state));
+        }
+        response
+    }
+}
+
+/// A header's value, if there is exactly one and it is text.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut all = headers.get_all(name).iter();
+    match (all.next(), all.next()) {
+        (Some(value), None) => value.to_str().ok(),
+        _ => None,
+    }
+}
+
+fn media_type_is(headers: &HeaderMap, wanted: &str) -> bool {
+    let plain = headers.get(CONTENT_ENCODING).is_none_or(|encoding| encoding == "identity");
+    let named = header(headers, CONTENT_TYPE.as_str())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(wanted));
+    plain && named
+}
+
+fn json_body(headers: &HeaderMap) -> Result<(), Refusal> {
+    if media_type_is(headers, "application/json") {
+        Ok(())
+    } else {
+        Err(Refusal::new(Reason::MediaType, "send application/json, not compressed"))
+    }
+}
+
+/// A form in the body. Nothing in the query: credentials there would end up in logs (TK-6).
+fn form_body(headers: &HeaderMap, query: &[u8], body: &[u8]) -> Result<Params, Refusal> {
+    if !media_type_is(headers, "application/x-www-form-urlencoded") {
+        return Err(Refusal::new(Reason::MediaType, "send application/x-www-form-urlencoded, not compressed"));
+    }
+    let malformed = |text: &str| Refusal::new(Reason::TokenRequestMalformed, text);
+    if !query.is_empty() {
+        return Err(malformed("parameters belong in the body, not in the query"));
+    }
+    Params::parse(body).map_err(|_| malformed("the body is not a well-formed form"))
+}
+
+/// Whether the caller wants a page: browsers say so; everything else gets JSON.
+fn wants_html(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|range| range.split(';').next().is_some_and(|r| r.trim().eq_ignore_ascii_case("text/html")))
+}

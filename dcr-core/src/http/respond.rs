@@ -1,0 +1,216 @@
+//! Outcomes to responses. Every answer but the metadata is `no-store`; every refusal is logged with its reason and the
+//! reference that it shows.
+
+use ::http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CACHE_CONTROL,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{cookies, pages, wants_html};
+use crate::config::RegistrationPolicy;
+use crate::engine::Inner;
+use crate::error::{Blame, Reason, Refusal};
+use crate::oauth::authorize::ConsentPrompt;
+use crate::seal::b64;
+
+/// Seconds after which a busy server may be asked again.
+const RETRY_SECONDS: &str = "5";
+
+/// Makes the responses to one request.
+pub(crate) struct Responder<'a> {
+    engine: &'a Inner,
+    html: bool,
+}
+
+impl<'a> Responder<'a> {
+    pub(crate) fn new(engine: &'a Inner, headers: &HeaderMap) -> Self {
+        Self { engine, html: wants_html(headers) }
+    }
+
+    pub(crate) fn json(&self, status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        response(status, "application/json", body.into())
+    }
+
+    pub(crate) fn empty(&self, status: StatusCode) -> Response<Bytes> {
+        let mut response = response(status, "application/json", Bytes::new());
+        response.headers_mut().remove(CONTENT_TYPE);
+        response
+    }
+
+    /// 303: a GET follows, whatever the method was (CB-8).
+    pub(crate) fn see_other(&self, location: String) -> Response<Bytes> {
+        let mut response = self.empty(StatusCode::SEE_OTHER);
+        match HeaderValue::try_from(location) {
+            Ok(location) => {
+                response.headers_mut().insert(LOCATION, location);
+                response
+            }
+            // Redirects are visible ASCII and their parameters encoded: not reachable, and no reason to panic.
+            Err(_) => self.refusal("redirect", &Reason::RequestMalformed.into()),
+        }
+    }
+
+    /// To the client, with an error in its redirect.
+    pub(crate) fn back(&self, step: &str, location: String, refusal: &Refusal) -> Response<Bytes> {
+        log(step, refusal, "-");
+        self.see_other(location)
+    }
+
+    pub(crate) fn consent(&self, prompt: &ConsentPrompt) -> Response<Bytes> {
+        let site = &self.engine.site;
+        let mut response = match prompt.view.page() {
+            Some(page) => {
+                page_response(StatusCode::OK, page, &site.style_hash, &prompt.view.form_targets(&site.insecure_origins))
+            }
+            None => return self.refusal("authorize", &Reason::StoreInconsistent.into()),
+        };
+        cookies::add(&mut response, &site.cookie_names.set_csrf(&prompt.csrf));
+        response
+    }
+
+    /// A page for a browser, JSON for everything else.
+    pub(crate) fn refusal(&self, step: &str, refusal: &Refusal) -> Response<Bytes> {
+        self.refusal_with_way_back(step, refusal, None)
+    }
+
+    /// The same, with a link by which the person can take the error back to the app.
+    pub(crate) fn refusal_with_way_back(
+        &self,
+        step: &str,
+        refusal: &Refusal,
+        way_back: Option<String>,
+    ) -> Response<Bytes> {
+        let reference = self.reference();
+        log(step, refusal, &reference);
+        let status = status(refusal);
+        let page = self.html.then(|| pages::refusal(refusal, &reference, way_back.as_deref())).flatten();
+        let mut response = match page {
+            Some(page) => page_response(status, page, &self.engine.site.style_hash, "'none'"),
+            None => {
+                let mut body = error_body(refusal);
+                body.insert("reference".to_owned(), json!(reference));
+                if refusal.reason() == Reason::ClientNotAccepted
+                    && self.engine.rules.registration != RegistrationPolicy::Off
+                {
+                    // SR-19: where a program can register anew.
+                    body.insert("registration_endpoint".to_owned(), json!(self.engine.endpoint("register")));
+                }
+                self.json(status, &Value::Object(body))
+            }
+        };
+        retry_after(&mut response);
+        response
+    }
+
+    /// JSON, whatever is accepted.
+    pub(crate) fn refusal_json(&self, refusal: &Refusal) -> Response<Bytes> {
+        log("request", refusal, "-");
+        let mut response = self.json(status(refusal), &Value::Object(error_body(refusal)));
+        retry_after(&mut response);
+        response
+    }
+
+    /// The token endpoint's form: 401 with a challenge if the client tried Basic (RFC 6749 section 5.2).
+    pub(crate) fn refusal_oauth(&self, refusal: &Refusal, headers: &HeaderMap) -> Response<Bytes> {
+        let mut response = self.refusal_json(refusal);
+        if response.status() == StatusCode::UNAUTHORIZED && headers.contains_key(AUTHORIZATION) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"token\""));
+        }
+        response
+    }
+
+    pub(crate) fn method_not_allowed(&self, methods: &'static str) -> Response<Bytes> {
+        let mut response = self.refusal_json(&Reason::MethodNotAllowed.into());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+        response
+    }
+
+    pub(crate) fn preflight(&self, methods: &'static str) -> Response<Bytes> {
+        let mut response = self.empty(StatusCode::NO_CONTENT);
+        let headers = response.headers_mut();
+        headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
+        headers.insert(
+            ACCESS_CONTROL_ALLOW_HEADERS,
+            HeaderValue::from_static("authorization, content-type, mcp-protocol-version"),
+        );
+        headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+        response
+    }
+
+    /// A short reference, shown to the person and written to the log beside the reason.
+    fn reference(&self) -> String {
+        crate::random::bytes::<6>(self.engine.random.as_ref()).map_or_else(|_| "-".to_owned(), |bytes| b64(&bytes))
+    }
+}
+
+/// Metadata, registration, token and revocation may be called by scripts of any origin: none of them reads a cookie.
+pub(crate) fn with_cors(mut response: Response<Bytes>) -> Response<Bytes> {
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
+    response
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03).
+fn page_response(status: StatusCode, page: String, style_hash: &str, form_targets: &str) -> Response<Bytes> {
+    let mut response = response(status, "text/html; charset=utf-8", page.into());
+    let policy = format!(
+        "default-src 'none'; style-src {style_hash}; form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
+    );
+    let headers = response.headers_mut();
+    if let Ok(policy) = HeaderValue::try_from(policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    response
+}
+
+fn status(refusal: &Refusal) -> StatusCode {
+    StatusCode::from_u16(refusal.reason().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+fn error_body(refusal: &Refusal) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert("error".to_owned(), json!(refusal.reason().error()));
+    body.insert("error_description".to_owned(), json!(refusal.description()));
+    body
+}
+
+fn retry_after(response: &mut Response<Bytes>) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+    }
+}
+
+/// Refusals before login are not stored (I-1); this line is their record.
+fn log(step: &str, refusal: &Refusal, reference: &str) {
+    let reason = refusal.reason();
+    let (name, detail) = (reason.as_str(), refusal.detail());
+    match reason.blame() {
+        Blame::Client => tracing::info!(target: "dcr", step, reason = name, reference, detail, "refused"),
+        Blame::Upstream => tracing::warn!(target: "dcr", step, reason = name, reference, detail, "refused"),
+        Blame::Store | Blame::Operator => {
+            tracing::error!(target: "dcr", step, reason = name, reference, detail, "refused");
+        }
+    }
+}

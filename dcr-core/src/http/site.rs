@@ -1,0 +1,151 @@
+//! What is where: every path of the engine, and the documents and headers that are made once.
+
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use ::http::{HeaderValue, Method, Response};
+use bytes::Bytes;
+use serde_json::Value;
+
+use super::cookies::CookieNames;
+use super::pages;
+use crate::client::ClientRules;
+use crate::config::{Issuer, ValidResource};
+use crate::oauth::metadata;
+use crate::seal::KeyRing;
+use crate::session::jwks;
+use crate::upstream::IdentityProvider;
+
+/// A step, or a document by its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Document(usize),
+    Register,
+    Authorize,
+    Consent,
+    Callback,
+    Token,
+    Revoke,
+    Introspect,
+}
+
+impl Route {
+    pub(crate) const fn methods(self) -> &'static str {
+        match self {
+            Self::Document(_) => "GET, HEAD, OPTIONS",
+            Self::Authorize | Self::Callback => "GET",
+            Self::Consent => "POST",
+            Self::Register | Self::Token | Self::Revoke | Self::Introspect => "POST, OPTIONS",
+        }
+    }
+
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        // OPTIONS was answered before, where it is allowed.
+        self.methods().split(", ").any(|m| m == method.as_str() && m != "OPTIONS")
+    }
+
+    /// Endpoints that browser-based clients call from a script. Never those that a person visits.
+    pub(crate) const fn is_for_scripts(self) -> bool {
+        matches!(self, Self::Document(_) | Self::Register | Self::Token | Self::Revoke)
+    }
+}
+
+/// Paths, documents and names: made from configuration, once.
+#[derive(Debug)]
+pub(crate) struct Site {
+    routes: Vec<(String, Route)>,
+    documents: Vec<Bytes>,
+    pub(crate) cookie_names: CookieNames,
+    /// Origins that are not https, for the content security policy of the consent page.
+    pub(crate) insecure_origins: Vec<String>,
+    /// `'sha256-…'` of the pages' style sheet.
+    pub(crate) style_hash: String,
+}
+
+impl Site {
+    pub(crate) fn new(
+        issuer: &Issuer,
+        prefix: &str,
+        resources: &[ValidResource],
+        rules: &ClientRules,
+        ring: &KeyRing,
+        provider: &dyn IdentityProvider,
+    ) -> Self {
+        let mut site = Self {
+            routes: Vec::new(),
+            documents: Vec::new(),
+            cookie_names: CookieNames::new(issuer),
+            insecure_origins: provider.insecure_origins(),
+            style_hash: pages::style_hash(),
+        };
+        let server = site.add_document(&metadata::authorization_server(issuer, prefix, resources, rules.registration));
+        let keys = site.add_document(&jwks(ring));
+        site.at("/.well-known/jwks.json".to_owned(), keys);
+        for name in ["oauth-authorization-server", "openid-configuration"] {
+            site.at(format!("/.well-known/{name}"), server);
+        }
+        for (index, resource) in resources.iter().enumerate() {
+            let document = site.add_document(&metadata::protected_resource(issuer, resource));
+            if index == 0 {
+                // Clients that know no path get the default resource.
+                site.at("/.well-known/oauth-protected-resource".to_owned(), document);
+            }
+            if resource.path.is_empty() {
+                continue;
+            }
+            let path = &resource.path;
+            // Path inserted (RFC 8414 section 3.1, RFC 9728 section 3.1) and appended (OpenID Connect): clients probe both.
+            for name in ["oauth-authorization-server", "openid-configuration"] {
+                site.at(format!("/.well-known/{name}{path}"), server);
+                site.at(format!("{path}/.well-known/{name}"), server);
+            }
+            site.at(format!("/.well-known/oauth-protected-resource{path}"), document);
+            site.at(format!("{path}/.well-known/oauth-protected-resource"), document);
+        }
+        for (name, route) in [
+            ("register", Route::Register),
+            ("authorize", Route::Authorize),
+            ("consent", Route::Consent),
+            ("callback", Route::Callback),
+            // The old system's callback, which is registered at the provider.
+            ("azure_callback", Route::Callback),
+            ("token", Route::Token),
+            ("revoke", Route::Revoke),
+            ("introspect", Route::Introspect),
+        ] {
+            site.at(format!("{prefix}/{name}"), route);
+        }
+        // Where clients without metadata fall back to (2025-03-26, spec row 11).
+        for (path, route) in
+            [("/register", Route::Register), ("/authorize", Route::Authorize), ("/token", Route::Token)]
+        {
+            site.at(path.to_owned(), route);
+        }
+        site
+    }
+
+    fn add_document(&mut self, document: &Value) -> Route {
+        self.documents.push(Bytes::from(document.to_string()));
+        Route::Document(self.documents.len() - 1)
+    }
+
+    fn at(&mut self, path: String, route: Route) {
+        if self.route(&path).is_none() {
+            self.routes.push((path, route));
+        }
+    }
+
+    pub(crate) fn route(&self, path: &str) -> Option<Route> {
+        self.routes.iter().find(|(known, _)| known == path).map(|(_, route)| *route)
+    }
+
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.routes.iter().map(|(path, _)| path.clone()).collect()
+    }
+
+    pub(crate) fn document(&self, index: usize) -> Response<Bytes> {
+        let mut response = Response::new(self.documents.get(index).cloned().unwrap_or_default());
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+        response
+    }
+}

@@ -1,0 +1,54 @@
+//! Why things are as they are.
+//!
+//! # Registration writes nothing
+//!
+//! An anonymous endpoint that stores a row can be made to store a million, and a row that waits for a user may wait for
+//! ever. So `POST /oauth/register` computes: the metadata, packed and with a MAC, *is* the client id. It survives restarts,
+//! resets and replicas for as long as its key does; the same public metadata gives the same id; a confidential client's
+//! secret is derived from its id.
+//!
+//! # The presented client id
+//!
+//! Platforms go straight to authorize with an id of their own: one from before a reset, or the upstream application's id
+//! that a person pasted into a form. They finish with the id that they sent, so it is never replaced: what was presented
+//! at authorize is bound into the session, byte for byte, and compared at the token endpoint. An unknown id is *adopted*,
+//! for one user's session, if its redirect URI belongs to a listed platform or to this person's own computer. That is safe
+//! because a client id is never a source of authority: the redirect URI decides who may receive the code, and a person in
+//! one browser decides who approved. The token endpoint never adopts: `401 invalid_client` there is the one signal that
+//! makes clients register again.
+//!
+//! # Protections follow the redirect
+//!
+//! An attacker picks how his id came about; one registration is free. So consent, account chooser, warnings and automatic
+//! error redirects depend on where the code goes: a listed platform, a loopback address, or elsewhere.
+//!
+//! # The software key
+//!
+//! If every redirect of a client belongs to one platform, that platform; else a digest of its name (without the alias in
+//! brackets at the end) and its redirects (without ports, loopback names alike); a confidential client of the latter kind
+//! is alone. It groups, caps and lets an operator revoke. No check reads it: sessions, consent, scopes and redirects stay
+//! on the presented id.
+//!
+//! # One row, one counter
+//!
+//! A code is generation 0 of a session, a refresh token a later one; both are short sealed values. Redeeming is a
+//! compare-and-swap. Of N parallel redemptions of a code one wins; of N parallel refreshes inside the grace all get the
+//! same one successor; a replay later ends the session. The grace exists because several processes of one client share a
+//! refresh token without a lock; it mints no second lineage.
+//!
+//! # The consent page answers 303, and `form-action` lists the way
+//!
+//! Chromium checks `form-action` against every redirect that follows a form. Logins are federated to hosts that nobody
+//! can list, so any `https:` is allowed there, and beside it exactly the loopback origin or scheme that the answer goes to.
+//! Everything else of the policy is `'none'`; the style sheet is named by its hash.
+//!
+//! # Access tokens
+//!
+//! `at+jwt` (RFC 9068) by EdDSA. Issuer and verifier are one program, so the header is not interpreted: it must be one
+//! that this server would have written, byte for byte. Revocation reaches other replicas by a feed that checks read when it
+//! is due, so there is no background task to forget.
+//!
+//! # MCP session ids carry a MAC
+//!
+//! The guard rewrites `Mcp-Session-Id`: what leaves is the server's own id and a MAC over it, user, client and resource.
+//! It survives refreshes and works on any replica, and another person's id is an unknown session.

@@ -1,0 +1,3 @@
+//! Documentation as modules.
+
+pub mod decisions;

@@ -1,0 +1,159 @@
+//! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1): resolve the id, gate the redirect, check the request,
+//! and ask the person. Writes nothing.
+
+use super::pkce::CodeChallenge;
+use super::scope;
+use super::transaction::{AuthorizeRequest, ReturnAddress};
+use crate::client::{ClientId, ResolvedClient, ValidRedirect};
+use crate::engine::Inner;
+use crate::error::{Reason, Refusal};
+use crate::http::{ConsentView, Params};
+use crate::seal::b64;
+use crate::store::Target;
+
+/// The longest `state` that is carried and echoed, in bytes.
+const MAX_STATE: usize = 1_024;
+
+/// How an authorize request ends.
+pub(crate) enum Authorize {
+    /// Ask the person.
+    Ask(Box<ConsentPrompt>),
+    /// The client is told, at a redirect URI that passed and is trusted.
+    Back { location: String, refusal: Refusal },
+    /// The person is told.
+    Refuse(Refusal),
+}
+
+/// The consent page to be.
+pub(crate) struct ConsentPrompt {
+    pub(crate) view: ConsentView,
+    /// The value of the CSRF cookie: this browser's, or a new one.
+    pub(crate) csrf: String,
+}
+
+impl Inner {
+    /// `GET /oauth/authorize`. `csrf` is the CSRF cookie that this browser holds, if any.
+    pub(crate) async fn authorize(&self, params: &Params, csrf: Option<&str>) -> Authorize {
+        let (client, redirect) = match self.who_asks(params).await {
+            Ok(resolved) => resolved,
+            Err(refusal) => return Authorize::Refuse(refusal),
+        };
+        // From here the client can be told, if its redirect is trusted.
+        let state = params.bytes("state").filter(|state| state.len() <= MAX_STATE).map(<[u8]>::to_vec);
+        let back = ReturnAddress::of(&redirect, state.clone());
+        match self
+            .what_is_asked(params, &client, &redirect, state)
+            .and_then(|request| self.prompt(&client, &redirect, &request, csrf))
+        {
+            Ok(prompt) => Authorize::Ask(Box::new(prompt)),
+            Err(refusal) if back.is_trusted() && refusal.reason().status() < 500 => {
+                let reason = refusal.reason();
+                let parameters = [("error", reason.error()), ("error_description", refusal.description())];
+                Authorize::Back { location: back.with(&parameters, self.issuer.as_str()), refusal }
+            }
+            Err(refusal) => Authorize::Refuse(refusal),
+        }
+    }
+
+    /// Resolves the client and gates its redirect. All refusals of these look alike (AD-14).
+    async fn who_asks(&self, params: &Params) -> Result<(ResolvedClient, ValidRedirect), Refusal> {
+        let one = |name: &str| {
+            let text = format!("{name} must be sent exactly once");
+            params.get(name).ok_or_else(|| Refusal::new(Reason::RequestMalformed, text))
+        };
+        let (id, redirect) = (one("client_id")?, one("redirect_uri")?);
+        let resolved = ClientId::new(id)
+            .map_err(|error| error.to_string())
+            .and_then(|id| self.rules.resolve(&self.ring, &id, redirect).map_err(|fault| fault.to_string()));
+        let (client, redirect) = resolved.map_err(|why| {
+            tracing::info!(target: "dcr", step = "authorize", %why, "client not accepted");
+            Refusal::from(Reason::ClientNotAccepted)
+        })?;
+        let targets = [Target::ClientId(client.id().clone()), Target::Platform(client.platform().clone())];
+        match self.store.blocked(&targets).await? {
+            None => Ok((client, redirect)),
+            Some(_) => Err(Reason::ClientBlocked.into()),
+        }
+    }
+
+    /// Everything else of the request: S256 only, a resource of ours, scopes, no unusual branches (AD-13).
+    fn what_is_asked(
+        &self,
+        params: &Params,
+        client: &ResolvedClient,
+        redirect: &ValidRedirect,
+        state: Option<Vec<u8>>,
+    ) -> Result<AuthorizeRequest, Refusal> {
+        if let Some(name) = params.repeated() {
+            let name = crate::text::bounded(name, 40);
+            return Err(Refusal::new(Reason::ParameterRepeated, format!("{name} was sent more than once")));
+        }
+        if params.bytes("state").is_some_and(|state| state.len() > MAX_STATE) {
+            return Err(Reason::StateTooLong.into());
+        }
+        match params.get("response_type") {
+            Some("code") => {}
+            None => return Err(Reason::ResponseTypeMissing.into()),
+            Some(_) => return Err(Reason::ResponseTypeUnsupported.into()),
+        }
+        if params.count("response_mode") > 0 && params.get("response_mode") != Some("query") {
+            return Err(Reason::ResponseModeUnsupported.into());
+        }
+        for (name, reason) in [
+            ("request", Reason::RequestObject),
+            ("request_uri", Reason::RequestUri),
+            ("registration", Reason::ParameterUnsupported),
+            ("claims", Reason::ParameterUnsupported),
+        ] {
+            if params.count(name) > 0 {
+                return Err(reason.into());
+            }
+        }
+        // Other values of `prompt` are ours to ignore and never go upstream; the page is shown every time.
+        if params.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|p| p == "none")) {
+            return Err(Reason::PromptNone.into());
+        }
+        if params.get("code_challenge_method") != Some("S256") {
+            return Err(Reason::PkceMethod.into());
+        }
+        let challenge = params.get("code_challenge").and_then(CodeChallenge::parse).ok_or(Reason::PkceChallenge)?;
+        if params.is_unreadable("resource") || params.is_unreadable("scope") {
+            return Err(Refusal::new(Reason::ResourceUnknown, "resource and scope must be text"));
+        }
+        let resource = self.resource(params.get("resource")).ok_or(Reason::ResourceUnknown)?;
+        let scope = scope::granted(params.get("scope"), &resource.scope_set);
+        Ok(AuthorizeRequest::new(
+            client,
+            redirect,
+            state,
+            challenge.as_str().to_owned(),
+            resource.uri.clone(),
+            scope.to_string(),
+            self.clock.now(),
+        ))
+    }
+
+    fn prompt(
+        &self,
+        client: &ResolvedClient,
+        redirect: &ValidRedirect,
+        request: &AuthorizeRequest,
+        csrf: Option<&str>,
+    ) -> Result<ConsentPrompt, Refusal> {
+        let csrf = match csrf.filter(|csrf| is_csrf(csrf)) {
+            Some(csrf) => csrf.to_owned(),
+            None => b64(&crate::random::bytes::<32>(self.random.as_ref())?),
+        };
+        let sealed = request
+            .seal(&csrf, &self.ring, self.random.as_ref())?
+            .ok_or_else(|| Refusal::from(Reason::RequestTooLarge))?;
+        let resource = self.resource(Some(&request.resource)).ok_or(Reason::ResourceUnknown)?;
+        let view = ConsentView::new(self, client, redirect, resource, &request.scope, sealed);
+        Ok(ConsentPrompt { view, csrf })
+    }
+}
+
+/// The form of a CSRF cookie's value: 32 bytes of ours.
+fn is_csrf(text: &str) -> bool {
+    crate::seal::unb64(text.as_bytes()).is_some_and(|bytes| bytes.len() == 32)
+}

@@ -1,0 +1,293 @@
+//! The bearer check (RFC 6750, RFC 9068): a token to a [`Principal`], without a read of the store in the common case, and
+//! the revocation feed that makes that safe (RS-7).
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use moka::sync::Cache;
+use tokio::sync::Mutex;
+
+use crate::client::Platform;
+use crate::clock::Timestamp;
+use crate::engine::{DcrEngine, Inner};
+use crate::error::{Reason, Refusal};
+use crate::oauth::ScopeSet;
+use crate::oauth::metadata::protected_resource_url;
+use crate::seal::sha256;
+use crate::session::{AccessToken, Principal, PrincipalInner, SessionId, TokenFault, User};
+use crate::store::StoreError;
+
+/// The feed is read at most this often.
+const POLL: Duration = Duration::from_secs(1);
+/// A check waits for the feed when the last answer is older than this. With [`POLL`] it keeps the promised 5 s.
+const WAIT: Duration = Duration::from_secs(4);
+/// After this much silence of the store, checks answer 503.
+const SILENCE: Duration = Duration::from_secs(60);
+/// Entries are read again for this long: longer than a statement may take and two replicas' clocks may differ.
+const OVERLAP: Duration = Duration::from_secs(30);
+const CACHED: u64 = 50_000;
+
+/// Who a session speaks for: what never changes of it, and what is only shown.
+#[derive(Debug, Clone)]
+struct SessionFacts {
+    user: User,
+    platform: Platform,
+}
+
+/// What this process knows of which sessions are over.
+pub(crate) struct Liveness {
+    keep: Duration,
+    ended: RwLock<HashMap<SessionId, Timestamp>>,
+    feed: Mutex<()>,
+    times: RwLock<FeedTimes>,
+    sessions: Cache<SessionId, SessionFacts>,
+    /// By SHA-256 of the token: the token itself is nowhere.
+    verified: Cache<[u8; 32], Principal>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct FeedTimes {
+    answered: Option<Timestamp>,
+    failed: Option<Timestamp>,
+}
+
+impl Liveness {
+    pub(crate) fn new(access_token: Duration) -> Self {
+        Self {
+            // One access-token life, and the clocks of replicas may differ.
+            keep: access_token + OVERLAP,
+            ended: RwLock::default(),
+            feed: Mutex::new(()),
+            times: RwLock::default(),
+            sessions: Cache::new(CACHED),
+            verified: Cache::new(CACHED),
+        }
+    }
+
+    /// These sessions are over: in this process from now on.
+    pub(crate) fn note(&self, sessions: &[SessionId], at: Timestamp) {
+        if sessions.is_empty() {
+            return;
+        }
+        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        for session in sessions {
+            ended.insert(*session, at);
+            self.sessions.invalidate(session);
+        }
+    }
+
+    fn is_over(&self, session: SessionId) -> bool {
+        self.ended.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
+    }
+
+    fn times(&self) -> FeedTimes {
+        *self.times.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_times(&self, change: impl FnOnce(&mut FeedTimes)) {
+        change(&mut self.times.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn forget_old(&self, now: Timestamp) {
+        let mut ended = self.ended.write().unwrap_or_else(PoisonError::into_inner);
+        ended.retain(|_, at| now.since(*at) < self.keep);
+    }
+}
+
+impl DcrEngine {
+    /// Verifies the bearer token of a request to `resource` (its identifier; the first resource if `None`) and that its
+    /// session is alive.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`DcrEngine::challenge`] makes the `WWW-Authenticate` header of it.
+    pub async fn authenticate(&self, headers: &HeaderMap, resource: Option<&str>) -> Result<Principal, Refusal> {
+        let token = bearer_token(headers)?;
+        self.inner.principal(token, resource).await
+    }
+
+    /// [`DcrEngine::authenticate`], and the scopes that the operation needs.
+    ///
+    /// # Errors
+    /// [`Refusal`], with [`Reason::ScopeInsufficient`] if a scope is missing.
+    pub async fn authorize_request(
+        &self,
+        headers: &HeaderMap,
+        resource: Option<&str>,
+        needed: &ScopeSet,
+    ) -> Result<Principal, Refusal> {
+        let principal = self.authenticate(headers, resource).await?;
+        if principal.scope().includes(needed) {
+            Ok(principal)
+        } else {
+            Err(Refusal::new(Reason::ScopeInsufficient, format!("this operation needs the scope {needed}")))
+        }
+    }
+
+    /// The `WWW-Authenticate` header for a refusal (RFC 6750 section 3, RFC 9728 section 5.1): where the metadata is, and
+    /// which scopes to ask for. `None` where a challenge would be wrong, such as 503.
+    #[must_use]
+    pub fn challenge(&self, refusal: &Refusal, resource: Option<&str>, needed: &ScopeSet) -> Option<String> {
+        let reason = refusal.reason();
+        if !matches!(reason.status(), 400 | 401 | 403) {
+            return None;
+        }
+        let resource = self.inner.resource(resource)?;
+        let mut challenge = "Bearer ".to_owned();
+        if !reason.error().is_empty() {
+            challenge.push_str(&format!(
+                "error=\"{}\", error_description=\"{}\", ",
+                reason.error(),
+                quotable(refusal.description())
+            ));
+        }
+        let scope = if needed.is_empty() { &resource.scope_set } else { needed };
+        challenge.push_str(&format!(
+            "resource_metadata=\"{}\", scope=\"{scope}\"",
+            protected_resource_url(&self.inner.issuer, resource)
+        ));
+        Some(challenge)
+    }
+}
+
+/// What RFC 6750 section 3 allows inside the quotes.
+fn quotable(text: &str) -> String {
+    text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
+}
+
+/// Exactly one `Authorization` header, and it is a bearer token (RS-8).
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    let header = match (all.next(), all.next()) {
+        (None, _) => return Err(Reason::TokenMissing.into()),
+        (Some(header), None) => header,
+        (Some(_), Some(_)) => return Err(Reason::TokenMalformed.into()),
+    };
+    let text = header.to_str().map_err(|_| Reason::TokenMalformed)?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Reason::TokenMissing.into());
+    }
+    let token = token.trim_matches(' ');
+    if token.is_empty() || token.contains(' ') { Err(Reason::TokenMalformed.into()) } else { Ok(token) }
+}
+
+impl Inner {
+    pub(crate) async fn principal(&self, token: &str, resource: Option<&str>) -> Result<Principal, Refusal> {
+        let audience = self.resource(resource).ok_or(Reason::TokenInvalid)?.uri.as_str();
+        let now = self.clock.now();
+        let key = sha256(token.as_bytes());
+        let principal = match self.liveness.verified.get(&key) {
+            Some(known) if known.resource() != audience => return Err(Reason::TokenInvalid.into()),
+            Some(known) if known.expires_at() <= now => {
+                self.liveness.verified.invalidate(&key);
+                return Err(Reason::TokenExpired.into());
+            }
+            Some(known) => known,
+            None => self.first_seen(token, key, audience, now).await?,
+        };
+        self.hear_revocations(now).await?;
+        if self.liveness.is_over(principal.session()) {
+            return Err(Reason::TokenRevoked.into());
+        }
+        Ok(principal)
+    }
+
+    /// A token that this process has not seen: signature and claims; a session that it has not seen: one read.
+    async fn first_seen(
+        &self,
+        token: &str,
+        key: [u8; 32],
+        audience: &str,
+        now: Timestamp,
+    ) -> Result<Principal, Refusal> {
+        let claims =
+            AccessToken::verify(token, self.issuer.as_str(), Some(audience), now, &self.ring).map_err(|fault| {
+                Refusal::from(match fault {
+                    TokenFault::Invalid | TokenFault::OtherAudience => Reason::TokenInvalid,
+                    TokenFault::Expired => Reason::TokenExpired,
+                })
+            })?;
+        let facts = match self.liveness.sessions.get(&claims.session) {
+            Some(facts) => facts,
+            None => self.session_facts(claims.session).await?,
+        };
+        let principal = Principal::new(PrincipalInner {
+            user: facts.user,
+            connection: claims.connection,
+            session: claims.session,
+            client_id: claims.client_id,
+            platform: facts.platform,
+            resource: claims.resource,
+            scope: claims.scope,
+            expires_at: claims.expires_at,
+        });
+        self.liveness.verified.insert(key, principal.clone());
+        Ok(principal)
+    }
+
+    async fn session_facts(&self, id: SessionId) -> Result<SessionFacts, Refusal> {
+        let view = self.store.session(id).await?.filter(|view| view.session.ended.is_none());
+        let view = view.ok_or(Reason::TokenRevoked)?;
+        let facts = SessionFacts { user: view.user, platform: view.session.platform };
+        self.liveness.sessions.insert(id, facts.clone());
+        Ok(facts)
+    }
+
+    /// Reads the feed if it is due. One reader at a time; a check waits for it only when the last answer is old, so the
+    /// bound holds without a background task that somebody could forget to start.
+    async fn hear_revocations(&self, now: Timestamp) -> Result<(), Refusal> {
+        let age = |times: FeedTimes| times.answered.map(|at| now.since(at));
+        let due = |times: FeedTimes| age(times).is_none_or(|age| age >= POLL);
+        let times = self.liveness.times();
+        if !due(times) {
+            return Ok(());
+        }
+        let must_wait = age(times).is_none_or(|age| age >= WAIT);
+        let guard = if must_wait {
+            self.liveness.feed.lock().await
+        } else {
+            match self.liveness.feed.try_lock() {
+                Ok(guard) => guard,
+                Err(_) => return Ok(()),
+            }
+        };
+        let times = self.liveness.times();
+        let just_failed = times.failed.is_some_and(|at| now.since(at) < POLL);
+        if due(times) && !just_failed {
+            self.read_feed(times.answered, now).await;
+        }
+        drop(guard);
+        match age(self.liveness.times()) {
+            Some(age) if age <= SILENCE => Ok(()),
+            _ => Err(Reason::StoreUnavailable.into()),
+        }
+    }
+
+    async fn read_feed(&self, answered: Option<Timestamp>, now: Timestamp) {
+        let since = answered.unwrap_or(now - self.liveness.keep) - OVERLAP;
+        match self.store.revocations_since(since).await {
+            Ok(entries) => {
+                for entry in entries {
+                    // Kept by our own clock: an entry may be stamped by one that is behind.
+                    self.liveness.note(&[entry.session], entry.at.max(now - OVERLAP));
+                }
+                self.liveness.forget_old(now);
+                self.liveness.set_times(|times| *times = FeedTimes { answered: Some(now), failed: None });
+            }
+            Err(error) => {
+                self.liveness.set_times(|times| times.failed = Some(now));
+                match error {
+                    StoreError::Unavailable(_) => {
+                        tracing::warn!(target: "dcr", %error, "the revocation feed is silent")
+                    }
+                    StoreError::Inconsistent(_) => {
+                        tracing::error!(target: "dcr", %error, "the revocation feed is broken")
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The upstream's answer: `GET /oauth/callback`. The cookie must be there, open, and fit `state`; the code is exchanged,
+//! the ID token verified, the person admitted; then one store transaction writes user, connection, alias and session.
+
+use super::ScopeSet;
+use super::scope::OFFLINE_ACCESS;
+use super::transaction::ApprovedTransaction;
+use crate::client::Provenance;
+use crate::engine::Inner;
+use crate::error::{Reason, Refusal};
+use crate::http::Params;
+use crate::record::{Event, EventKind};
+use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
+use crate::store::{SignIn, SignedIn};
+use crate::upstream::{LoginAnswer, LoginError, UpstreamFault, VerifiedIdentity};
+
+/// At most so many sessions make room for a new one.
+const MAX_EVICTIONS: usize = 4;
+
+/// How a callback ends. The cookie of a transaction that is over is dropped.
+pub(crate) enum Callback {
+    /// To the client, with a code.
+    Deliver { location: String, state: String },
+    /// To the client, with an error: approval has been given, so it may know.
+    Back { location: String, state: String, refusal: Refusal },
+    /// The person is told. With a way back to the app where there is one.
+    Refuse { refusal: Refusal, over: Option<String>, way_back: Option<String> },
+}
+
+impl Inner {
+    /// `GET /oauth/callback`. `cookies` finds the transaction cookies that may belong to a `state`.
+    pub(crate) async fn callback(&self, params: &Params, cookies: impl Fn(&str) -> Vec<String>) -> Callback {
+        let refuse = |refusal| Callback::Refuse { refusal, over: None, way_back: None };
+        let Some(state) = params.get("state").filter(|state| state.len() <= 64) else {
+            return refuse(Reason::CallbackMalformed.into());
+        };
+        let transaction = match self.whose_login(state, &cookies(state)) {
+            Ok(transaction) => transaction,
+            Err(refusal) => return refuse(refusal),
+        };
+        match self.finish(params, &transaction).await {
+            Ok(location) => Callback::Deliver { location, state: state.to_owned() },
+            Err(refusal) => self.failed(refusal, state, &transaction),
+        }
+    }
+
+    /// The transaction of this `state` in this browser. Absent is a mismatch (CB-2).
+    fn whose_login(&self, state: &str, cookies: &[String]) -> Result<ApprovedTransaction, Refusal> {
+        let transaction = cookies
+            .iter()
+            .filter_map(|cookie| ApprovedTransaction::open(cookie, &self.ring))
+            .find(|transaction| transaction.has_state(state, &self.ring))
+            .ok_or(Reason::CallbackOtherBrowser)?;
+        if self.clock.now().since(transaction.approved_at) > self.lifetimes.transaction {
+            return Err(Reason::CallbackExpired.into());
+        }
+        Ok(transaction)
+    }
+
+    async fn finish(&self, params: &Params, transaction: &ApprovedTransaction) -> Result<String, Refusal> {
+        // Also tells that the store is there before the upstream code is spent: then the same request works later.
+        if self.store.session(transaction.session).await?.is_some() {
+            return Err(Reason::CallbackUsed.into());
+        }
+        let identity = self.who(params, transaction).await?;
+        let session = self.open_session(identity, transaction).await?;
+        let code = GrantToken::seal(session.id, Generation::CODE, &self.ring);
+        Ok(transaction.request.return_address().with(&[("code", &code)], self.issuer.as_str()))
+    }
+
+    /// The person, verified upstream and admitted by the operator.
+    async fn who(&self, params: &Params, transaction: &ApprovedTransaction) -> Result<VerifiedIdentity, Refusal> {
+        if let Some(name) = params.repeated() {
+            let name = crate::text::bounded(name, 40);
+            return Err(Refusal::new(Reason::CallbackMalformed, format!("{name} was sent more than once")));
+        }
+        if let Some(error) = params.get("error") {
+            let description = params.get("error_description").unwrap_or("");
+            return Err(self.provider.explain(LoginError { error, description }).into());
+        }
+        let code = params.get("code").ok_or(Reason::CallbackMalformed)?;
+        let identity = self
+            .provider
+            .identify(LoginAnswer {
+                code,
+                issuer: params.get("iss"),
+                callback: &self.endpoint("callback"),
+                nonce: &transaction.nonce,
+                verifier: &transaction.verifier,
+            })
+            .await
+            .map_err(|error| match error.fault() {
+                // A spent code after a reload is no mystery for the person: say what to do.
+                UpstreamFault::CodeRefused => {
+                    tracing::warn!(target: "dcr", %error, "upstream code refused");
+                    Reason::UpstreamCode.into()
+                }
+                _ => Refusal::from(error),
+            })?;
+        match self.admission.admit(identity) {
+            Ok(identity) => Ok(identity),
+            Err(user) => {
+                self.record_refusal(&user, transaction, Reason::NotAdmitted).await;
+                Err(Reason::NotAdmitted.into())
+            }
+        }
+    }
+
+    /// One transaction: user, connection, alias, session, events.
+    async fn open_session(
+        &self,
+        identity: VerifiedIdentity,
+        transaction: &ApprovedTransaction,
+    ) -> Result<Session, Refusal> {
+        let user = identity.into_user();
+        let sign_in = self.sign_in(user.clone(), transaction)?;
+        let mut session = sign_in.session.clone();
+        let now = sign_in.now;
+        match self.store.sign_in(sign_in).await? {
+            SignedIn::Done { connection, first, evicted } => {
+                self.liveness.note(&evicted, now);
+                self.sweep_a_little().await;
+                session.connection = connection;
+                tracing::info!(
+                    target: "dcr", step = "callback", user = %session.user, %connection, session = %session.id,
+                    platform = %session.platform, provenance = session.provenance.as_str(), first, "signed in"
+                );
+                Ok(session)
+            }
+            SignedIn::Used => Err(Reason::CallbackUsed.into()),
+            SignedIn::Blocked(kind) => {
+                tracing::warn!(target: "dcr", step = "callback", user = %session.user, kind = kind.as_str(), "blocked");
+                self.record_refusal(&user, transaction, Reason::SignInBlocked).await;
+                Err(Reason::SignInBlocked.into())
+            }
+        }
+    }
+
+    fn sign_in(&self, user: User, transaction: &ApprovedTransaction) -> Result<SignIn, Refusal> {
+        let now = self.clock.now();
+        let request = &transaction.request;
+        let new_connection = ConnectionId::mint(now, self.random.as_ref())?;
+        let absolute_expires_at = now + self.lifetimes.refresh_absolute;
+        let scope = ScopeSet::parse_lossy(&request.scope);
+        let session = Session {
+            id: transaction.session,
+            user: user.id.clone(),
+            connection: new_connection,
+            client_id: request.client_id.clone(),
+            provenance: request.provenance,
+            platform: request.platform.clone(),
+            auth_method: request.auth_method,
+            adopted_secret: None,
+            redirect_uri: request.redirect_uri().to_owned(),
+            code_challenge: request.code_challenge.clone(),
+            resource: request.resource.clone(),
+            scope: if request.refresh { scope } else { scope.without(OFFLINE_ACCESS) },
+            refreshable: request.refresh,
+            generation: Generation::CODE,
+            created_at: now,
+            redeemed_at: None,
+            advanced_at: now,
+            expires_at: now + self.lifetimes.code,
+            absolute_expires_at,
+            ended: None,
+        };
+        let kind = if request.provenance == Provenance::Adopted { EventKind::Adopted } else { EventKind::SignedIn };
+        let event = self.about(self.event(kind, "")?, &user, transaction);
+        let (max_sessions, max_aliases) = self.caps();
+        let evictions = (0..MAX_EVICTIONS)
+            .map(|_| Ok(self.about(self.event(EventKind::Evicted, "too_many_sessions")?, &user, transaction)))
+            .collect::<Result<_, Refusal>>()?;
+        Ok(SignIn {
+            software: request.software.clone(),
+            user,
+            new_connection,
+            session,
+            max_sessions,
+            max_aliases,
+            event,
+            evictions,
+            now,
+        })
+    }
+
+    fn about(&self, event: Event, user: &User, transaction: &ApprovedTransaction) -> Event {
+        Event {
+            user: Some(user.id.clone()),
+            session: Some(transaction.session),
+            client_id: Some(transaction.request.client_id.clone()),
+            platform: Some(transaction.request.platform.clone()),
+            ..event
+        }
+    }
+
+    /// A refusal after login is on the record. If the record cannot be written, the refusal stands all the same.
+    async fn record_refusal(&self, user: &User, transaction: &ApprovedTransaction, reason: Reason) {
+        let Ok(event) = self.event(EventKind::Refused, reason.as_str()) else { return };
+        let event = Event { session: None, ..self.about(event, user, transaction) };
+        if let Err(error) = self.store.record(event).await {
+            tracing::error!(target: "dcr", %error, reason = reason.as_str(), "a refusal could not be recorded");
+        }
+    }
+
+    /// Where a failure goes: what the provider or the person decided, back to the client; what may heal, a page that
+    /// can be reloaded; what is wrong, or needs words, a page with a way back.
+    fn failed(&self, refusal: Refusal, state: &str, transaction: &ApprovedTransaction) -> Callback {
+        let reason = refusal.reason();
+        let back = transaction.request.return_address();
+        let parameters = [("error", reason.error()), ("error_description", refusal.description())];
+        let location = back.with(&parameters, self.issuer.as_str());
+        match reason {
+            Reason::UpstreamDenied => Callback::Back { location, state: state.to_owned(), refusal },
+            Reason::UpstreamBusy | Reason::StoreUnavailable => {
+                Callback::Refuse { refusal, over: None, way_back: Some(location) }
+            }
+            Reason::CallbackUsed | Reason::CallbackMalformed => {
+                Callback::Refuse { refusal, over: Some(state.to_owned()), way_back: None }
+            }
+            _ => Callback::Refuse { refusal, over: Some(state.to_owned()), way_back: Some(location) },
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The decision of a person: `POST /oauth/consent`. Approved: the transaction is sealed into this browser's cookie, and
+//! only then does anything go upstream (UP-1, CB-3). Writes nothing.
+
+use super::transaction::{ApprovedTransaction, AuthorizeRequest};
+use crate::engine::Inner;
+use crate::error::{Reason, Refusal};
+use crate::http::Params;
+use crate::upstream::LoginRequest;
+
+/// At most so many transactions are open in one browser, and together at most so many bytes of cookies.
+const MAX_OPEN: usize = 4;
+const MAX_OPEN_BYTES: usize = 6 * 1024;
+
+/// What the browser sent along.
+pub(crate) struct ConsentForm<'a> {
+    pub(crate) form: &'a Params,
+    pub(crate) csrf: Option<&'a str>,
+    /// The transaction cookies that this browser holds: name and value.
+    pub(crate) open: &'a [(String, String)],
+    pub(crate) origin: Option<&'a str>,
+    pub(crate) fetch_site: Option<&'a str>,
+}
+
+/// How a decision ends.
+pub(crate) enum Consent {
+    /// Approved: set the cookie, drop the ones that are too many, and go upstream.
+    Login { location: String, state: String, cookie: String, drop: Vec<String> },
+    /// Denied, and the client may be told.
+    Back { location: String, refusal: Refusal },
+    /// The person is told.
+    Refuse(Refusal),
+}
+
+impl Inner {
+    /// `POST /oauth/consent`.
+    pub(crate) async fn consent(&self, posted: ConsentForm<'_>) -> Consent {
+        let request = match self.whose_form(&posted) {
+            Ok(request) => request,
+            Err(refusal) => return Consent::Refuse(refusal),
+        };
+        match posted.form.get("decision") {
+            Some("approve") => self.approved(request, posted.open).await.unwrap_or_else(Consent::Refuse),
+            Some("deny") => self.denied(&request),
+            _ => Consent::Refuse(Refusal::new(Reason::RequestMalformed, "decision must be approve or deny")),
+        }
+    }
+
+    /// The request that the form carries, if this browser was given it. Nothing else of the form counts (CB-9, CONS-06).
+    fn whose_form(&self, posted: &ConsentForm<'_>) -> Result<AuthorizeRequest, Refusal> {
+        if !self.is_same_site(posted) {
+            return Err(Reason::CrossSitePost.into());
+        }
+        let csrf = posted.csrf.ok_or(Reason::CookiesBlocked)?;
+        let sealed = posted.form.get("request").ok_or(Reason::ConsentNotYours)?;
+        let request = AuthorizeRequest::open(sealed, csrf, &self.ring).ok_or(Reason::ConsentNotYours)?;
+        if self.clock.now().since(request.begun_at) > self.lifetimes.transaction {
+            return Err(Reason::ConsentExpired.into());
+        }
+        Ok(request)
+    }
+
+    /// Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with `Sec-Fetch-Site: same-origin`: that pair is
+    /// ours. Clients that send neither header are no browsers and have no cookie to abuse.
+    fn is_same_site(&self, posted: &ConsentForm<'_>) -> bool {
+        match (posted.fetch_site, posted.origin) {
+            (Some("same-origin"), None | Some("null")) | (None, None) => true,
+            (Some("same-origin") | None, Some(origin)) => origin == self.issuer.as_str(),
+            _ => false,
+        }
+    }
+
+    async fn approved(&self, request: AuthorizeRequest, open: &[(String, String)]) -> Result<Consent, Refusal> {
+        let transaction = request.approve(self.clock.now(), self.random.as_ref())?;
+        let state = transaction.state(&self.ring);
+        let location = self
+            .provider
+            .login_url(LoginRequest {
+                callback: &self.endpoint("callback"),
+                state: &state,
+                nonce: &transaction.nonce,
+                verifier: &transaction.verifier,
+                select_account: transaction.request.must_select_account(),
+            })
+            .await?;
+        let cookie = transaction.seal(&self.ring, self.random.as_ref())?;
+        let drop = self.too_many(open, cookie.len());
+        Ok(Consent::Login { location, state, cookie, drop })
+    }
+
+    /// The names of open transactions that have to go for one more: the oldest, and what does not open.
+    fn too_many(&self, open: &[(String, String)], added: usize) -> Vec<String> {
+        let now = self.clock.now();
+        let mut kept: Vec<(&ApprovedAt, &(String, String))> = Vec::new();
+        let mut drop = Vec::new();
+        let opened: Vec<_> = open
+            .iter()
+            .map(|cookie| {
+                let at = ApprovedTransaction::open(&cookie.1, &self.ring).map(|t| t.approved_at);
+                (at.filter(|at| now.since(*at) <= self.lifetimes.transaction), cookie)
+            })
+            .collect();
+        for (at, cookie) in &opened {
+            match at {
+                Some(at) => kept.push((at, cookie)),
+                None => drop.push(cookie.0.clone()),
+            }
+        }
+        kept.sort_by_key(|(at, _)| std::cmp::Reverse(**at));
+        let mut bytes = added;
+        for (nth, (_, cookie)) in kept.into_iter().enumerate() {
+            bytes += cookie.1.len();
+            if nth + 1 >= MAX_OPEN || bytes > MAX_OPEN_BYTES {
+                drop.push(cookie.0.clone());
+            }
+        }
+        drop
+    }
+
+    /// No is an answer; it goes to the client only where errors may (CO-8).
+    fn denied(&self, request: &AuthorizeRequest) -> Consent {
+        let refusal = Refusal::from(Reason::ConsentDenied);
+        let back = request.return_address();
+        if !back.is_trusted() {
+            return Consent::Refuse(refusal);
+        }
+        let parameters =
+            [("error", "access_denied"), ("error_description", "The person did not allow the app to connect.")];
+        Consent::Back { location: back.with(&parameters, self.issuer.as_str()), refusal }
+    }
+}
+
+type ApprovedAt = crate::clock::Timestamp;

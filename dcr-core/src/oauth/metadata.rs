@@ -1,0 +1,67 @@
+//! The metadata documents: RFC 8414, OpenID Connect Discovery, RFC 9728, JWKS. Generated from the policy objects that the
+//! handlers obey (MD-2), once, from configuration alone: nothing of a request is in them (MD-1, MD-4).
+
+use serde_json::{Value, json};
+
+use crate::client::AuthMethod;
+use crate::config::{Issuer, RegistrationPolicy, ValidResource};
+use crate::oauth::scope::OFFLINE_ACCESS;
+
+/// The authorization server's document. The same bytes serve RFC 8414 and OpenID Connect discovery: clients probe both.
+pub(crate) fn authorization_server(
+    issuer: &Issuer,
+    prefix: &str,
+    resources: &[ValidResource],
+    registration: RegistrationPolicy,
+) -> Value {
+    let endpoint = |name: &str| format!("{}{prefix}/{name}", issuer.as_str());
+    let methods: Vec<&str> = AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
+    let confidential: Vec<&str> =
+        AuthMethod::ALL.iter().filter(|method| method.is_confidential()).map(|method| method.as_str()).collect();
+    let mut scopes: Vec<&str> = resources.iter().flat_map(|resource| resource.scope_set.iter()).collect();
+    scopes.sort_unstable();
+    scopes.dedup();
+    // The signal by which clients ask for refresh tokens (spec row 21); not a scope of any resource (row 28).
+    scopes.push(OFFLINE_ACCESS);
+    let mut document = json!({
+        "issuer": issuer.as_str(),
+        "authorization_endpoint": endpoint("authorize"),
+        "token_endpoint": endpoint("token"),
+        "revocation_endpoint": endpoint("revoke"),
+        "introspection_endpoint": endpoint("introspect"),
+        "jwks_uri": format!("{}/.well-known/jwks.json", issuer.as_str()),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": confidential,
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": scopes,
+        "authorization_response_iss_parameter_supported": true,
+        "protected_resources": resources.iter().map(|r| r.uri.as_str()).collect::<Vec<_>>(),
+        // Required by OpenID Connect Discovery and by the schemas of clients that read it; there are no ID tokens here.
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["EdDSA"],
+    });
+    if registration != RegistrationPolicy::Off {
+        document["registration_endpoint"] = Value::String(endpoint("register"));
+    }
+    document
+}
+
+/// One resource's document (RFC 9728).
+pub(crate) fn protected_resource(issuer: &Issuer, resource: &ValidResource) -> Value {
+    json!({
+        "resource": resource.uri,
+        "authorization_servers": [issuer.as_str()],
+        "scopes_supported": resource.scope_set.iter().collect::<Vec<_>>(),
+        "bearer_methods_supported": ["header"],
+        "resource_name": resource.name,
+    })
+}
+
+/// Where a resource's RFC 9728 document is: the path is inserted after the well-known segment (section 3.1).
+pub(crate) fn protected_resource_url(issuer: &Issuer, resource: &ValidResource) -> String {
+    format!("{}/.well-known/oauth-protected-resource{}", issuer.as_str(), resource.path)
+}

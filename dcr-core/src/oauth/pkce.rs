@@ -1,0 +1,64 @@
+//! PKCE (RFC 7636), S256 only (TK-1).
+
+use std::fmt;
+
+use crate::seal::{b64, same_bytes, sha256};
+
+/// A challenge: 43 base64url characters.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct CodeChallenge(String);
+
+impl CodeChallenge {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        // 43 characters are 258 bits; the decoder refuses the two stray ones unless they are zero.
+        let decoded = crate::seal::unb64(text.as_bytes())?;
+        (decoded.len() == 32).then(|| Self(text.to_owned()))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The challenge that belongs to `verifier`.
+    pub(crate) fn of(verifier: &str) -> Self {
+        Self(b64(&sha256(verifier.as_bytes())))
+    }
+
+    /// Whether `verifier` (43 to 128 unreserved characters) belongs to this challenge; constant time.
+    pub(crate) fn is_answered_by(&self, verifier: &str) -> bool {
+        let shaped = (43..=128).contains(&verifier.len())
+            && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
+        shaped && same_bytes(self.0.as_bytes(), Self::of(verifier).0.as_bytes())
+    }
+}
+
+impl fmt::Debug for CodeChallenge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CodeChallenge(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc_7636_appendix_b() {
+        let challenge = CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap();
+        assert!(challenge.is_answered_by("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"));
+        assert!(!challenge.is_answered_by("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXK"));
+        assert!(!challenge.is_answered_by("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"));
+        assert!(!challenge.is_answered_by(""));
+    }
+
+    #[test]
+    fn pkce_05_only_43_base64url_characters_are_a_challenge() {
+        let good = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        assert!(CodeChallenge::parse(good).is_some());
+        for bad in
+            ["", &good[..42], &format!("{good}A"), &format!("{good}="), &"A".repeat(129), &good.replace('-', "+")]
+        {
+            assert!(CodeChallenge::parse(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! The token endpoint (RFC 6749 sections 4.1.3 and 6): a code or a refresh token for the next generation, by one
+//! compare-and-swap. Everything is compared before anything moves. See the design's "exactly" section.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use serde::Serialize;
+
+use super::pkce::CodeChallenge;
+use super::{ScopeSet, scope};
+use crate::client::{ClientCredentials, CredentialFault, Expected, Provenance};
+use crate::clock::Timestamp;
+use crate::engine::Inner;
+use crate::error::{Reason, Refusal};
+use crate::http::Params;
+use crate::record::{Event, EventKind};
+use crate::seal::b64;
+use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session};
+use crate::store::{Advance, Advanced, Target};
+
+/// A complete and correct redemption that comes again is a double submit for this long, and a replay after it.
+const DOUBLE_SUBMIT: Duration = Duration::from_secs(10);
+
+/// The body of a successful answer (RFC 6749 section 5.1).
+#[derive(Serialize)]
+pub(crate) struct TokenResponse {
+    access_token: String,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    scope: String,
+}
+
+impl From<CredentialFault> for Refusal {
+    fn from(fault: CredentialFault) -> Self {
+        let reason = match fault {
+            CredentialFault::Basic | CredentialFault::Assertion => Reason::ClientAuthentication,
+            CredentialFault::NoClientId | CredentialFault::ClientId | CredentialFault::TwoMethods => {
+                Reason::TokenRequestMalformed
+            }
+        };
+        Self::new(reason, fault.to_string())
+    }
+}
+
+impl Inner {
+    /// `POST /oauth/token`.
+    pub(crate) async fn token(&self, headers: &HeaderMap, form: &Params) -> Result<TokenResponse, Refusal> {
+        check_form(form)?;
+        match required(form, "grant_type")? {
+            "authorization_code" => self.redeem(&ClientCredentials::read(headers, form)?, form).await,
+            "refresh_token" => self.refresh(&ClientCredentials::read(headers, form)?, form).await,
+            _ => Err(Reason::GrantTypeUnsupported.into()),
+        }
+    }
+
+    /// Generation 0: the authorization code.
+    async fn redeem(&self, client: &ClientCredentials, form: &Params) -> Result<TokenResponse, Refusal> {
+        let code = required(form, "code")?;
+        let Some(grant) = GrantToken::open(code, GrantKind::Code, &self.ring) else {
+            return Err(self.no_such_grant(client, Reason::CodeInvalid));
+        };
+        let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
+        self.code_is_bound(&session, client, form)?;
+        let now = self.clock.now();
+        let adopted = session.provenance == Provenance::Adopted;
+        let secret = client.secret.as_ref().filter(|_| adopted).map(|s| s.adopted_hash(&self.ring, &client.id));
+        let advance = Advance {
+            from: Generation::CODE,
+            now,
+            expires_at: self.next_expiry(&session, now),
+            adopted_secret: secret,
+        };
+        match self.store.advance(session.id, advance).await? {
+            Advanced::Won(session) => self.issue(&session, session.scope.clone(), now),
+            Advanced::Lost(session) => Err(self.code_came_again(&session, now).await?),
+            Advanced::Gone(Some(session)) if session.redeemed_at.is_some() => {
+                Err(self.code_came_again(&session, now).await?)
+            }
+            Advanced::Gone(Some(session)) if session.ended.is_none() => Err(Reason::CodeExpired.into()),
+            Advanced::Gone(_) => Err(Reason::SessionOver.into()),
+        }
+    }
+
+    /// I-4: presented id, exact redirect, verifier, resource; then the client's own credentials. Nothing has moved yet.
+    fn code_is_bound(&self, session: &Session, client: &ClientCredentials, form: &Params) -> Result<(), Refusal> {
+        let mismatch =
+            |what: &str| Refusal::new(Reason::CodeMismatch, format!("the code was issued for another {what}"));
+        if client.id != session.client_id {
+            return Err(mismatch("client_id"));
+        }
+        let expected =
+            Expected { provenance: session.provenance, auth_method: session.auth_method, adopted_secret: None };
+        if !self.rules.authenticates(&self.ring, client, &expected) {
+            return Err(Reason::ClientAuthentication.into());
+        }
+        if required(form, "redirect_uri")? != session.redirect_uri {
+            return Err(mismatch("redirect_uri"));
+        }
+        let verifier = required(form, "code_verifier")?;
+        if !CodeChallenge::parse(&session.code_challenge).is_some_and(|c| c.is_answered_by(verifier)) {
+            return Err(mismatch("code_verifier"));
+        }
+        self.resource_is_the_sessions(session, form)
+    }
+
+    /// The same complete and correct request again: refused; later than a double submit, it also ends the session.
+    async fn code_came_again(&self, session: &Session, now: Timestamp) -> Result<Refusal, Refusal> {
+        let late = session.redeemed_at.is_some_and(|at| now.since(at) > DOUBLE_SUBMIT);
+        if !late || session.ended.is_some() {
+            return Ok(Reason::CodeUsed.into());
+        }
+        self.end(session, Reason::CodeReplayed, now).await?;
+        Ok(Reason::CodeReplayed.into())
+    }
+
+    /// Generation n: a refresh token.
+    async fn refresh(&self, client: &ClientCredentials, form: &Params) -> Result<TokenResponse, Refusal> {
+        let token = required(form, "refresh_token")?;
+        let Some(grant) = GrantToken::open(token, GrantKind::Refresh, &self.ring) else {
+            return Err(self.no_such_grant(client, Reason::RefreshInvalid));
+        };
+        let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
+        if client.id != session.client_id {
+            self.anomaly(&session, Reason::RefreshOtherClient).await;
+            return Err(Reason::RefreshOtherClient.into());
+        }
+        let expected = Expected {
+            provenance: session.provenance,
+            auth_method: session.auth_method,
+            adopted_secret: Some(session.adopted_secret),
+        };
+        if !self.rules.authenticates(&self.ring, client, &expected) {
+            return Err(Reason::ClientAuthentication.into());
+        }
+        self.resource_is_the_sessions(&session, form)?;
+        let scope = self.refreshed_scope(&session, form)?;
+        let now = self.clock.now();
+        let advance =
+            Advance { from: grant.generation, now, expires_at: self.next_expiry(&session, now), adopted_secret: None };
+        match self.store.advance(session.id, advance).await? {
+            Advanced::Won(session) => self.issue(&session, scope, now),
+            Advanced::Lost(session) => self.superseded(&session, grant.generation, scope, now).await,
+            Advanced::Gone(_) => Err(Reason::SessionOver.into()),
+        }
+    }
+
+    /// The counter stands elsewhere. The predecessor inside the grace gets the same successor and a fresh access token;
+    /// an older one inside that window is refused; anything older after it ends the session; one ahead is an alarm.
+    async fn superseded(
+        &self,
+        session: &Session,
+        presented: Generation,
+        scope: ScopeSet,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Refusal> {
+        if presented > session.generation {
+            self.anomaly(session, Reason::RefreshAhead).await;
+            return Err(Reason::RefreshAhead.into());
+        }
+        if now.since(session.advanced_at) > self.lifetimes.refresh_grace {
+            self.end(session, Reason::RefreshReplayed, now).await?;
+            return Err(Reason::RefreshReplayed.into());
+        }
+        if presented.next() == Some(session.generation) {
+            return self.issue(session, scope, now);
+        }
+        Err(Reason::RefreshSuperseded.into())
+    }
+
+    /// The answer for `session` at its present generation.
+    fn issue(&self, session: &Session, scope: ScopeSet, now: Timestamp) -> Result<TokenResponse, Refusal> {
+        // An access token never outlives its session.
+        let expires_at = (now + self.lifetimes.access_token).min(session.absolute_expires_at);
+        let claims = AccessTokenClaims {
+            user: session.user.clone(),
+            connection: session.connection,
+            session: session.id,
+            client_id: session.client_id.clone(),
+            resource: session.resource.clone(),
+            scope,
+            issued_at: now,
+            expires_at,
+            token_id: b64(&crate::random::bytes::<16>(self.random.as_ref())?),
+        };
+        let token = AccessToken::sign(&claims, self.issuer.as_str(), &self.ring).ok_or(Reason::StoreInconsistent)?;
+        Ok(TokenResponse {
+            access_token: token.as_str().to_owned(),
+            token_type: "Bearer",
+            expires_in: expires_at.since(now).as_secs(),
+            refresh_token: session.refreshable.then(|| GrantToken::seal(session.id, session.generation, &self.ring)),
+            scope: claims.scope.to_string(),
+        })
+    }
+
+    /// No valid MAC: `invalid_client` if nothing but adoption could resolve the id, so that the client registers anew;
+    /// else its credentials decide, else the grant is dead.
+    fn no_such_grant(&self, client: &ClientCredentials, dead: Reason) -> Refusal {
+        match self.rules.auth_method_of(&self.ring, &client.id) {
+            None => Reason::ClientUnknown.into(),
+            Some(auth_method) => {
+                let expected = Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None };
+                let authentic = self.rules.authenticates(&self.ring, client, &expected);
+                if authentic { dead.into() } else { Reason::ClientAuthentication.into() }
+            }
+        }
+    }
+
+    fn resource_is_the_sessions(&self, session: &Session, form: &Params) -> Result<(), Refusal> {
+        match form.get("resource") {
+            None => Ok(()),
+            Some(named) if self.resource(Some(named)).is_some_and(|r| r.uri == session.resource) => Ok(()),
+            Some(_) => Err(Reason::ResourceMismatch.into()),
+        }
+    }
+
+    fn refreshed_scope(&self, session: &Session, form: &Params) -> Result<ScopeSet, Refusal> {
+        let known = self.resource(Some(&session.resource)).map_or(&session.scope, |resource| &resource.scope_set);
+        scope::narrowed(form.get("scope"), &session.scope, known).ok_or_else(|| Reason::ScopeTooWide.into())
+    }
+
+    fn next_expiry(&self, session: &Session, now: Timestamp) -> Timestamp {
+        // Without a refresh token the session is as long as its access token.
+        let idle = if session.refreshable { self.lifetimes.refresh_idle } else { self.lifetimes.access_token };
+        (now + idle).min(session.absolute_expires_at)
+    }
+
+    /// Ends a session because of a proven replay. In this process at once.
+    pub(crate) async fn end(&self, session: &Session, reason: Reason, now: Timestamp) -> Result<(), Refusal> {
+        let event = about(self.event(EventKind::Anomaly, reason.as_str())?, session);
+        let ended = self.store.revoke(&Target::Session(session.id), reason.as_str(), now, event).await?;
+        self.liveness.note(&ended, now);
+        tracing::warn!(target: "dcr", session = %session.id, reason = reason.as_str(), "session ended");
+        Ok(())
+    }
+
+    /// Something that should not happen, of a session that goes on.
+    async fn anomaly(&self, session: &Session, reason: Reason) {
+        tracing::warn!(target: "dcr", session = %session.id, reason = reason.as_str(), "anomaly");
+        let Ok(event) = self.event(EventKind::Anomaly, reason.as_str()) else { return };
+        if let Err(error) = self.store.record(about(event, session)).await {
+            tracing::error!(target: "dcr", %error, reason = reason.as_str(), "an anomaly could not be recorded");
+        }
+    }
+}
+
+pub(crate) fn about(event: Event, session: &Session) -> Event {
+    Event {
+        user: Some(session.user.clone()),
+        connection: Some(session.connection),
+        session: Some(session.id),
+        client_id: Some(session.client_id.clone()),
+        platform: Some(session.platform.clone()),
+        ..event
+    }
+}
+
+/// Every parameter once (RFC 6749 section 3.2, TK-9).
+pub(crate) fn check_form(form: &Params) -> Result<(), Refusal> {
+    match form.repeated() {
+        Some(name) => {
+            let name = crate::text::bounded(name, 40);
+            Err(Refusal::new(Reason::TokenRequestMalformed, format!("{name} was sent more than once")))
+        }
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn required<'a>(form: &'a Params, name: &str) -> Result<&'a str, Refusal> {
+    form.get(name).ok_or_else(|| Refusal::new(Reason::TokenRequestMalformed, format!("{name} is missing or malformed")))
+}

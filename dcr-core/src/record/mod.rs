@@ -1,0 +1,106 @@
+//! The record: typed events of what happened to users, connections and sessions.
+//!
+//! Stored events begin after login (I-1: an anonymous request writes no row). What is refused before that is logged
+//! through `tracing` with the same stable reasons and the reference that the refusal page shows.
+
+use crate::client::{ClientId, Platform};
+use crate::clock::Timestamp;
+use crate::session::{ConnectionId, EventId, SessionId, UserId};
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum EventKind {
+    /// A sign-in was completed and a session opened.
+    SignedIn,
+    /// The same, with a client id that was adopted.
+    Adopted,
+    /// A person logged in upstream and was refused by the admission policy or a block.
+    Refused,
+    /// A session was ended because its connection had too many.
+    Evicted,
+    /// Sessions were ended.
+    Revoked,
+    /// Something was blocked.
+    Blocked,
+    /// A block was lifted.
+    Unblocked,
+    /// Something that should not happen: a replay, a token ahead of its row, another client's token.
+    Anomaly,
+}
+
+impl EventKind {
+    const ALL: [Self; 8] = [
+        Self::SignedIn,
+        Self::Adopted,
+        Self::Refused,
+        Self::Evicted,
+        Self::Revoked,
+        Self::Blocked,
+        Self::Unblocked,
+        Self::Anomaly,
+    ];
+
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed_in",
+            Self::Adopted => "adopted",
+            Self::Refused => "refused",
+            Self::Evicted => "evicted",
+            Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
+            Self::Unblocked => "unblocked",
+            Self::Anomaly => "anomaly",
+        }
+    }
+
+    /// The kind with this stable name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// One entry of the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]
+pub struct Event {
+    /// Its id, time-ordered.
+    pub id: EventId,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// A stable reason, such as `refresh_replayed`; empty where the kind says it all.
+    pub reason: String,
+    /// Whose.
+    pub user: Option<UserId>,
+    /// Which connection.
+    pub connection: Option<ConnectionId>,
+    /// Which session.
+    pub session: Option<SessionId>,
+    /// The client id as presented.
+    pub client_id: Option<ClientId>,
+    /// The platform.
+    pub platform: Option<Platform>,
+}
+
+impl Event {
+    /// An event about nobody yet; fill in the fields that apply.
+    #[must_use]
+    pub const fn new(id: EventId, at: Timestamp, kind: EventKind) -> Self {
+        Self {
+            id,
+            at,
+            kind,
+            reason: String::new(),
+            user: None,
+            connection: None,
+            session: None,
+            client_id: None,
+            platform: None,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Keys by purpose, and the ring of them.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::{hkdf, hmac};
+
+use super::{Secret, b64, sha256, to_32};
+use crate::random::{RandomUnavailable, SecureRandom, bytes};
+
+/// Length of the truncated HMAC-SHA-256 in sealed ids and tokens: 128 bits.
+pub(crate) const MAC_LEN: usize = 16;
+const KEY_ID_LEN: usize = 4;
+
+/// Names a secret inside a sealed value. Not secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct KeyId(pub(crate) [u8; KEY_ID_LEN]);
+
+/// What a key is for. Each has an HKDF label of its own; a value sealed for one never opens for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// MAC of a sealed client id.
+    ClientId,
+    /// Derives the secret of a confidential registration from its id.
+    ClientSecret,
+    /// MAC of an authorization code.
+    Code,
+    /// MAC of a refresh token.
+    Refresh,
+    /// The upstream `state`: a keyed hash of the transaction id.
+    State,
+    /// Hash of a secret that an adopted client brought along (SR-16).
+    AdoptedSecret,
+    /// Binds an MCP session id to a principal (RS-9).
+    McpSession,
+    /// AEAD of a transaction before approval (consent form).
+    Request,
+    /// AEAD of a transaction after approval (cookie).
+    Approved,
+}
+
+impl Purpose {
+    const MACS: [(Self, &'static [u8]); 7] = [
+        (Self::ClientId, b"dcr/v1/client-id"),
+        (Self::ClientSecret, b"dcr/v1/client-secret"),
+        (Self::Code, b"dcr/v1/code"),
+        (Self::Refresh, b"dcr/v1/refresh"),
+        (Self::State, b"dcr/v1/upstream-state"),
+        (Self::AdoptedSecret, b"dcr/v1/adopted-secret"),
+        (Self::McpSession, b"dcr/v1/mcp-session"),
+    ];
+}
+
+/// Every key that one secret gives.
+pub(crate) struct KeySet {
+    id: KeyId,
+    macs: [hmac::Key; Purpose::MACS.len()],
+    request: LessSafeKey,
+    approved: LessSafeKey,
+    signing: Ed25519KeyPair,
+    signing_kid: String,
+}
+
+struct Length(usize);
+
+impl hkdf::KeyType for Length {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+fn derive(prk: &hkdf::Prk, label: &[u8]) -> Result<[u8; 32], KeyRingError> {
+    let mut out = [0; 32];
+    prk.expand(&[label], Length(32)).and_then(|okm| okm.fill(&mut out)).map_err(|_| KeyRingError::Derivation)?;
+    Ok(out)
+}
+
+fn aead(prk: &hkdf::Prk, label: &[u8]) -> Result<LessSafeKey, KeyRingError> {
+    let key = derive(prk, label)?;
+    UnboundKey::new(&AES_256_GCM_SIV, &key).map(LessSafeKey::new).map_err(|_| KeyRingError::Derivation)
+}
+
+impl KeySet {
+    fn new(secret: &Secret) -> Result<Self, KeyRingError> {
+        let prk = hkdf::Salt::new(hkdf::HKDF_SHA256, b"dcr/v1").extract(secret.expose());
+        let mut id = [0; KEY_ID_LEN];
+        id.copy_from_slice(&derive(&prk, b"dcr/v1/key-id")?[..KEY_ID_LEN]);
+        let mut macs = Vec::with_capacity(Purpose::MACS.len());
+        for (_, label) in Purpose::MACS {
+            macs.push(hmac::Key::new(hmac::HMAC_SHA256, &derive(&prk, label)?));
+        }
+        let macs = macs.try_into().map_err(|_| KeyRingError::Derivation)?;
+        let signing = Ed25519KeyPair::from_seed_unchecked(&derive(&prk, b"dcr/v1/access-token")?)
+            .map_err(|_| KeyRingError::Derivation)?;
+        // RFC 7638 thumbprint of the public JWK, members in lexicographic order.
+        let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, b64(signing.public_key().as_ref()));
+        Ok(Self {
+            id: KeyId(id),
+            macs,
+            request: aead(&prk, b"dcr/v1/transaction-request")?,
+            approved: aead(&prk, b"dcr/v1/transaction-approved")?,
+            signing,
+            signing_kid: b64(&sha256(jwk.as_bytes())),
+        })
+    }
+
+    pub(crate) const fn id(&self) -> KeyId {
+        self.id
+    }
+
+    /// HMAC-SHA-256 over `parts`, each prefixed by its length.
+    pub(crate) fn mac(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 32] {
+        let slot = Purpose::MACS.iter().position(|(p, _)| *p == purpose);
+        debug_assert!(slot.is_some(), "{purpose:?} is an AEAD purpose");
+        let mut context = hmac::Context::with_key(&self.macs[slot.unwrap_or(0)]);
+        for part in parts {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        to_32(context.sign().as_ref())
+    }
+
+    /// Whether `mac` is the (possibly truncated) MAC of `parts`; constant time.
+    pub(crate) fn mac_is(&self, purpose: Purpose, parts: &[&[u8]], mac: &[u8]) -> bool {
+        mac.len() >= MAC_LEN && self.mac(purpose, parts).get(..mac.len()).is_some_and(|want| same_bytes(want, mac))
+    }
+
+    const fn aead(&self, purpose: Purpose) -> Option<&LessSafeKey> {
+        match purpose {
+            Purpose::Request => Some(&self.request),
+            Purpose::Approved => Some(&self.approved),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn signing_kid(&self) -> &str {
+        &self.signing_kid
+    }
+
+    pub(crate) fn signing_public_key(&self) -> &[u8] {
+        self.signing.public_key().as_ref()
+    }
+
+    /// Ed25519 signature (RFC 8032).
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.signing.sign(message).as_ref().to_vec()
+    }
+}
+
+/// Constant-time equality. Lengths may differ openly: everything compared here has a public, fixed length.
+pub(crate) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a, b).is_ok()
+}
+
+/// Why a ring cannot be made. The operator's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRingError {
+    /// No active secret.
+    #[error("at least one secret is needed to seal with")]
+    Empty,
+    /// The same secret twice.
+    #[error("the same secret is listed twice")]
+    Duplicate,
+    /// The crypto library refused to derive a key.
+    #[error("a key could not be derived")]
+    Derivation,
+}
+
+/// The ring: the first secret seals, every active one opens, retired ones verify client ids and client secrets only.
+pub(crate) struct KeyRing {
+    active: Vec<KeySet>,
+    retired: Vec<KeySet>,
+}
+
+impl KeyRing {
+    /// Derives all keys. `active` in the operator's order, the sealing secret first.
+    ///
+    /// # Errors
+    /// [`KeyRingError`] when there is no active secret or one is listed twice.
+    pub(crate) fn new(active: &[Secret], retired: &[Secret]) -> Result<Self, KeyRingError> {
+        if active.is_empty() {
+            return Err(KeyRingError::Empty);
+        }
+        let active: Vec<KeySet> = active.iter().map(KeySet::new).collect::<Result<_, _>>()?;
+        let retired: Vec<KeySet> = retired.iter().map(KeySet::new).collect::<Result<_, _>>()?;
+        let mut ids: Vec<_> = active.iter().chain(&retired).map(|k| k.id.0).collect();
+        ids.sort_unstable();
+        if ids.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(KeyRingError::Duplicate);
+        }
+        Ok(Self { active, retired })
+    }
+
+    /// The set that seals.
+    pub(crate) fn sealing(&self) -> &KeySet {
+        &self.active[0]
+    }
+
+    /// The sets that open, the sealing one first.
+    pub(crate) fn active(&self) -> &[KeySet] {
+        &self.active
+    }
+
+    /// An active set by its id.
+    pub(crate) fn find(&self, id: &[u8]) -> Option<&KeySet> {
+        self.active.iter().find(|k| k.id.0 == id)
+    }
+
+    /// An active or retired set by its id: for client ids and the secrets derived from them.
+    pub(crate) fn find_for_client_id(&self, id: &[u8]) -> Option<&KeySet> {
+        self.active.iter().chain(&self.retired).find(|k| k.id.0 == id)
+    }
+
+    /// Encrypts with AES-256-GCM-SIV: misuse-resistant, because anonymous requests can cause many of these.
+    pub(crate) fn seal(
+        &self,
+        purpose: Purpose,
+        aad: &[u8],
+        plaintext: &[u8],
+        random: &dyn SecureRandom,
+    ) -> Result<String, RandomUnavailable> {
+        let set = self.sealing();
+        let nonce: [u8; NONCE_LEN] = bytes(random)?;
+        let mut body = plaintext.to_vec();
+        let key = set.aead(purpose).ok_or(RandomUnavailable)?;
+        key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), &mut body)
+            .map_err(|_| RandomUnavailable)?;
+        let mut out = Vec::with_capacity(KEY_ID_LEN + NONCE_LEN + body.len());
+        out.extend_from_slice(&set.id.0);
+        out.extend_from_slice(&nonce);
+        out.extend_from_slice(&body);
+        Ok(b64(&out))
+    }
+
+    /// Opens what [`KeyRing::seal`] made for the same purpose and associated data; `None` for anything else.
+    pub(crate) fn open(&self, purpose: Purpose, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let sealed = unb64_bounded(sealed)?;
+        let (id, rest) = sealed.split_at_checked(KEY_ID_LEN)?;
+        let (nonce, body) = rest.split_at_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let mut body = body.to_vec();
+        let plain = self.find(id)?.aead(purpose)?.open_in_place(nonce, Aad::from(aad), &mut body).ok()?;
+        Some(plain.to_vec())
+    }
+}
+
+/// Sealed transactions are small; anything longer is not ours and is not decoded.
+fn unb64_bounded(text: &[u8]) -> Option<Vec<u8>> {
+    (text.len() <= 8 * 1024).then(|| super::unb64(text)).flatten()
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("active", &self.active.len()).field("retired", &self.retired.len()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SystemRandom;
+
+    fn ring(active: &[u8], retired: &[u8]) -> KeyRing {
+        let secret = |b: &u8| Secret::from_bytes([*b; 32]);
+        KeyRing::new(&active.iter().map(secret).collect::<Vec<_>>(), &retired.iter().map(secret).collect::<Vec<_>>())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_sealed_value_opens_for_its_own_purpose_and_associated_data_only() {
+        let ring = ring(&[1], &[]);
+        let sealed = ring.seal(Purpose::Request, b"cookie", b"hello", &SystemRandom).unwrap();
+        assert_eq!(ring.open(Purpose::Request, b"cookie", sealed.as_bytes()).as_deref(), Some(b"hello".as_slice()));
+        assert_eq!(ring.open(Purpose::Approved, b"cookie", sealed.as_bytes()), None);
+        assert_eq!(ring.open(Purpose::Request, b"other", sealed.as_bytes()), None);
+        assert_eq!(ring.open(Purpose::Code, b"cookie", sealed.as_bytes()), None);
+        assert_eq!(ring.open(Purpose::Request, b"cookie", b""), None);
+    }
+
+    #[test]
+    fn the_ring_opens_what_any_active_secret_sealed_and_nothing_of_a_retired_one() {
+        let old = ring(&[1], &[]);
+        let sealed = old.seal(Purpose::Approved, b"", b"x", &SystemRandom).unwrap();
+        assert!(ring(&[2, 1], &[]).open(Purpose::Approved, b"", sealed.as_bytes()).is_some());
+        let retired = ring(&[2], &[1]);
+        assert!(retired.open(Purpose::Approved, b"", sealed.as_bytes()).is_none());
+        assert!(retired.find(&old.sealing().id.0).is_none());
+        assert!(retired.find_for_client_id(&old.sealing().id.0).is_some());
+    }
+
+    #[test]
+    fn a_ring_without_a_secret_or_with_one_twice_is_refused() {
+        let one = Secret::from_bytes([1; 32]);
+        assert_eq!(KeyRing::new(&[], &[]).unwrap_err(), KeyRingError::Empty);
+        assert_eq!(KeyRing::new(&[one.clone()], &[one]).unwrap_err(), KeyRingError::Duplicate);
+    }
+
+    #[test]
+    fn short_macs_never_verify() {
+        let ring = ring(&[1], &[]);
+        let mac = ring.sealing().mac(Purpose::Code, &[b"a"]);
+        assert!(ring.sealing().mac_is(Purpose::Code, &[b"a"], &mac[..MAC_LEN]));
+        assert!(!ring.sealing().mac_is(Purpose::Code, &[b"a"], &mac[..MAC_LEN - 1]));
+        assert!(!ring.sealing().mac_is(Purpose::Code, &[b"a"], b""));
+        assert!(!ring.sealing().mac_is(Purpose::Refresh, &[b"a"], &mac));
+    }
+}

@@ -1,0 +1,268 @@
+//! Access tokens: `at+jwt` (RFC 9068), EdDSA. We issue and verify them ourselves, so the header is not interpreted: it
+//! must be, byte for byte, one that we would have written. That leaves nothing to confuse (RS-3).
+
+use std::fmt;
+
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use serde::{Deserialize, Serialize};
+
+use super::{ConnectionId, SessionId, UserId};
+use crate::client::ClientId;
+use crate::clock::Timestamp;
+use crate::oauth::ScopeSet;
+use crate::seal::{KeyRing, KeySet, b64, unb64};
+
+/// The longest access token that is looked at.
+const MAX_TOKEN: usize = 8 * 1024;
+/// How far the clocks of two replicas may be apart, in seconds.
+const CLOCK_SKEW: i64 = 5;
+
+/// The claims, on the wire. Every one is required and has one JSON type (RS-4).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Wire {
+    iss: String,
+    aud: String,
+    sub: String,
+    client_id: String,
+    scope: String,
+    sid: String,
+    con: String,
+    iat: i64,
+    exp: i64,
+    jti: String,
+}
+
+/// What an access token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccessTokenClaims {
+    pub(crate) user: UserId,
+    pub(crate) connection: ConnectionId,
+    pub(crate) session: SessionId,
+    pub(crate) client_id: ClientId,
+    pub(crate) resource: String,
+    pub(crate) scope: ScopeSet,
+    pub(crate) issued_at: Timestamp,
+    pub(crate) expires_at: Timestamp,
+    pub(crate) token_id: String,
+}
+
+/// Why a token is not valid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenFault {
+    /// Not one of ours: form, header, signature, issuer or claims.
+    Invalid,
+    /// Ours, for another resource.
+    OtherAudience,
+    /// Ours, lapsed.
+    Expired,
+}
+
+/// A signed access token. `Debug` shows nothing of it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct AccessToken(String);
+
+fn header(keys: &KeySet) -> String {
+    format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{}"}}"#, keys.signing_kid())
+}
+
+impl AccessToken {
+    /// Signs `claims` under the ring's first secret.
+    pub(crate) fn sign(claims: &AccessTokenClaims, issuer: &str, ring: &KeyRing) -> Option<Self> {
+        let keys = ring.sealing();
+        let wire = Wire {
+            iss: issuer.to_owned(),
+            aud: claims.resource.clone(),
+            sub: claims.user.as_str().to_owned(),
+            client_id: claims.client_id.as_str().to_owned(),
+            scope: claims.scope.to_string(),
+            sid: claims.session.to_string(),
+            con: claims.connection.to_string(),
+            iat: claims.issued_at.unix_seconds(),
+            exp: claims.expires_at.unix_seconds(),
+            jti: claims.token_id.clone(),
+        };
+        let payload = serde_json::to_vec(&wire).ok()?;
+        let signed = format!("{}.{}", b64(header(keys).as_bytes()), b64(&payload));
+        let signature = b64(&keys.sign(signed.as_bytes()));
+        Some(Self(format!("{signed}.{signature}")))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Verifies `token` for `audience` at `now`; any resource of this server if there is no audience (introspection).
+    pub(crate) fn verify(
+        token: &str,
+        issuer: &str,
+        audience: Option<&str>,
+        now: Timestamp,
+        ring: &KeyRing,
+    ) -> Result<AccessTokenClaims, TokenFault> {
+        let wire = Self::open(token, ring).ok_or(TokenFault::Invalid)?;
+        if wire.iss != issuer || wire.iat > now.unix_seconds() + CLOCK_SKEW || wire.exp <= wire.iat {
+            return Err(TokenFault::Invalid);
+        }
+        if audience.is_some_and(|audience| wire.aud != audience) {
+            return Err(TokenFault::OtherAudience);
+        }
+        if wire.exp <= now.unix_seconds() {
+            return Err(TokenFault::Expired);
+        }
+        wire.claims().ok_or(TokenFault::Invalid)
+    }
+
+    fn open(token: &str, ring: &KeyRing) -> Option<Wire> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let (signed, signature) = token.rsplit_once('.')?;
+        let (head, payload) = signed.split_once('.')?;
+        let head = unb64(head.as_bytes())?;
+        let keys = ring.active().iter().find(|keys| header(keys).as_bytes() == head)?;
+        UnparsedPublicKey::new(&ED25519, keys.signing_public_key())
+            .verify(signed.as_bytes(), &unb64(signature.as_bytes())?)
+            .ok()?;
+        serde_json::from_slice(&unb64(payload.as_bytes())?).ok()
+    }
+}
+
+impl Wire {
+    fn claims(self) -> Option<AccessTokenClaims> {
+        Some(AccessTokenClaims {
+            user: self.sub.parse().ok()?,
+            connection: self.con.parse().ok()?,
+            session: self.sid.parse().ok()?,
+            client_id: ClientId::new(self.client_id).ok()?,
+            resource: self.aud,
+            scope: ScopeSet::parse_lossy(&self.scope),
+            issued_at: Timestamp::from_unix_seconds(self.iat),
+            expires_at: Timestamp::from_unix_seconds(self.exp),
+            token_id: self.jti,
+        })
+    }
+}
+
+/// The public keys (RFC 7517): those of every active secret.
+pub(crate) fn jwks(ring: &KeyRing) -> serde_json::Value {
+    let keys: Vec<_> = ring
+        .active()
+        .iter()
+        .map(|keys| {
+            serde_json::json!({
+                "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig",
+                "kid": keys.signing_kid(), "x": b64(keys.signing_public_key()),
+            })
+        })
+        .collect();
+    serde_json::json!({ "keys": keys })
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessToken(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::Secret;
+
+    const ISSUER: &str = "https://mcp.example";
+    const AUDIENCE: &str = "https://mcp.example/mcp";
+
+    fn ring(n: u8) -> KeyRing {
+        KeyRing::new(&[Secret::from_bytes([n; 32])], &[]).unwrap()
+    }
+
+    fn claims() -> AccessTokenClaims {
+        AccessTokenClaims {
+            user: UserId::derive("i", "t", "o"),
+            connection: ConnectionId::from_bytes([1; 16]),
+            session: SessionId::from_bytes([2; 16]),
+            client_id: ClientId::new("client-1").unwrap(),
+            resource: AUDIENCE.to_owned(),
+            scope: ScopeSet::parse_lossy("mcp"),
+            issued_at: Timestamp::from_unix_seconds(1_000),
+            expires_at: Timestamp::from_unix_seconds(1_900),
+            token_id: "j".to_owned(),
+        }
+    }
+
+    fn verify(token: &str, now: i64) -> Result<AccessTokenClaims, TokenFault> {
+        AccessToken::verify(token, ISSUER, Some(AUDIENCE), Timestamp::from_unix_seconds(now), &ring(1))
+    }
+
+    /// A token with our key's true signature over any header and payload.
+    fn forge(head: &str, payload: &str) -> String {
+        let signed = format!("{}.{}", b64(head.as_bytes()), b64(payload.as_bytes()));
+        format!("{signed}.{}", b64(&ring(1).sealing().sign(signed.as_bytes())))
+    }
+
+    #[test]
+    fn what_was_signed_verifies_for_its_audience_and_time() {
+        let token = AccessToken::sign(&claims(), ISSUER, &ring(1)).unwrap();
+        assert_eq!(verify(token.as_str(), 1_000), Ok(claims()));
+        assert_eq!(verify(token.as_str(), 1_899), Ok(claims()));
+        assert_eq!(verify(token.as_str(), 1_900), Err(TokenFault::Expired));
+        assert_eq!(verify(token.as_str(), 994), Err(TokenFault::Invalid));
+        let at = |issuer, audience, ring: &KeyRing| {
+            AccessToken::verify(token.as_str(), issuer, audience, Timestamp::from_unix_seconds(1_000), ring)
+        };
+        assert_eq!(at(ISSUER, Some("https://mcp.example/other"), &ring(1)), Err(TokenFault::OtherAudience));
+        assert_eq!(at("https://mcp.example/", Some(AUDIENCE), &ring(1)), Err(TokenFault::Invalid));
+        assert_eq!(at(ISSUER, Some(AUDIENCE), &ring(2)), Err(TokenFault::Invalid));
+    }
+
+    #[test]
+    fn rs_03_only_our_exact_header_is_read() {
+        let payload = serde_json::to_string(&serde_json::json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": claims().user.as_str(), "client_id": "client-1", "scope": "mcp",
+            "sid": claims().session.to_string(), "con": claims().connection.to_string(), "iat": 1000, "exp": 1900, "jti": "j",
+        }))
+        .unwrap();
+        let kid = ring(1).sealing().signing_kid().to_owned();
+        assert!(verify(&forge(&header(ring(1).sealing()), &payload), 1_000).is_ok());
+        for head in [
+            format!(r#"{{"typ":"JWT","alg":"EdDSA","kid":"{kid}"}}"#),
+            format!(r#"{{"typ":"at+jwt","alg":"none","kid":"{kid}"}}"#),
+            format!(r#"{{"typ":"at+jwt","alg":"HS256","kid":"{kid}"}}"#),
+            format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}","jku":"https://evil.example"}}"#),
+            r#"{"typ":"at+jwt","alg":"EdDSA","kid":"../../etc/passwd"}"#.to_owned(),
+        ] {
+            assert_eq!(verify(&forge(&head, &payload), 1_000), Err(TokenFault::Invalid), "{head}");
+        }
+        for text in ["", ".", "..", "a.b.c", &"a".repeat(20_000)] {
+            assert_eq!(verify(text, 1_000), Err(TokenFault::Invalid));
+        }
+    }
+
+    #[test]
+    fn rs_04_claims_of_the_wrong_type_or_missing_are_refused() {
+        let good = serde_json::json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": claims().user.as_str(), "client_id": "client-1", "scope": "mcp",
+            "sid": claims().session.to_string(), "con": claims().connection.to_string(), "iat": 1000, "exp": 1900, "jti": "j",
+        });
+        let head = header(ring(1).sealing());
+        for (name, value) in [
+            ("exp", serde_json::json!("1900")),
+            ("exp", serde_json::json!(-1)),
+            ("exp", serde_json::json!(null)),
+            ("exp", serde_json::json!(1e300)),
+            ("iat", serde_json::json!(5000)),
+            ("aud", serde_json::json!([AUDIENCE])),
+            ("sub", serde_json::json!("client-1")),
+            ("client_id", serde_json::json!(claims().user.as_str())),
+        ] {
+            let mut changed = good.clone();
+            changed[name] = value;
+            assert!(verify(&forge(&head, &changed.to_string()), 1_000).is_err(), "{changed}");
+        }
+        for name in ["iss", "aud", "sub", "client_id", "scope", "sid", "con", "iat", "exp", "jti"] {
+            let mut changed = good.clone();
+            changed.as_object_mut().unwrap().remove(name);
+            assert!(verify(&forge(&head, &changed.to_string()), 1_000).is_err(), "{name}");
+        }
+    }
+}

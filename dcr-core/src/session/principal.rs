@@ -1,0 +1,84 @@
+//! The principal: who a verified access token speaks for.
+
+use std::sync::Arc;
+
+use super::{ConnectionId, SessionId, User, UserId};
+use crate::client::{ClientId, Platform};
+use crate::clock::Timestamp;
+use crate::oauth::ScopeSet;
+
+/// Who a verified access token speaks for. Handed to the host application by the bearer guard; cheap to clone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal(Arc<Inner>);
+
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Inner {
+    pub(crate) user: User,
+    pub(crate) connection: ConnectionId,
+    pub(crate) session: SessionId,
+    pub(crate) client_id: ClientId,
+    pub(crate) platform: Platform,
+    pub(crate) resource: String,
+    pub(crate) scope: ScopeSet,
+    pub(crate) expires_at: Timestamp,
+}
+
+impl Principal {
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The user: issuer, tenant, object id, name and e-mail.
+    #[must_use]
+    pub fn user(&self) -> &User {
+        &self.0.user
+    }
+
+    /// The user's id, which is the token's `sub`.
+    #[must_use]
+    pub fn user_id(&self) -> &UserId {
+        &self.0.user.id
+    }
+
+    /// The connection: this user's use of this software.
+    #[must_use]
+    pub fn connection(&self) -> ConnectionId {
+        self.0.connection
+    }
+
+    /// The session that the token belongs to.
+    #[must_use]
+    pub fn session(&self) -> SessionId {
+        self.0.session
+    }
+
+    /// The client id, byte for byte as it was presented at authorize.
+    #[must_use]
+    pub fn client_id(&self) -> &ClientId {
+        &self.0.client_id
+    }
+
+    /// The platform, or its class.
+    #[must_use]
+    pub fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    /// The resource that the token is for.
+    #[must_use]
+    pub fn resource(&self) -> &str {
+        &self.0.resource
+    }
+
+    /// What was granted. Absence of a scope means no scope (RS-6).
+    #[must_use]
+    pub fn scope(&self) -> &ScopeSet {
+        &self.0.scope
+    }
+
+    /// When the access token lapses.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        self.0.expires_at
+    }
+}

@@ -1,0 +1,144 @@
+//! The contract of a [`Store`], as tests that every backend runs on fresh, empty stores. Not covered by semantic
+//! versioning.
+//!
+//! [`store_conformance!`](crate::store_conformance) makes each case a test of its own. It takes a future that makes a
+//! fresh store and a guard that is dropped after the case:
+//!
+//! ```
+//! # #[cfg(test)]
+//! mod memory {
+//!     use dcr_core::store::{MemoryStore, Store};
+//!     use std::sync::Arc;
+//!
+//!     dcr_core::store_conformance!(async { (Arc::new(MemoryStore::new()) as Arc<dyn Store>, ()) });
+//! }
+//! ```
+//!
+//! The cases read no clock and do not sleep; the races are run for real, so the tests need tokio's multi-thread runtime.
+//!
+//! [`Store`]: crate::store::Store
+
+mod advance;
+mod block;
+mod fixtures;
+mod races;
+mod reads;
+mod revoke;
+mod sign_in;
+
+pub use self::advance::*;
+pub use self::block::*;
+pub use self::races::*;
+pub use self::reads::*;
+pub use self::revoke::*;
+pub use self::sign_in::*;
+
+/// Makes a `#[tokio::test]` of each case of the [conformance suite](crate::store::conformance). The caller needs `tokio`
+/// with `macros` and `rt-multi-thread`.
+#[macro_export]
+macro_rules! store_conformance {
+    ($fresh:expr) => {
+        $crate::store_conformance! { @cases $fresh;
+            a_first_sign_in_writes_every_row
+            a_session_reads_back_as_it_was_written
+            a_second_sign_in_finds_the_connection
+            a_session_belongs_to_what_was_found
+            the_latest_name_and_email_win
+            a_session_id_is_used_once
+            users_share_nothing
+            software_keys_are_bytes
+            aliases_are_bytes
+            an_alias_is_kept_once
+            the_alias_unused_longest_goes
+            the_session_idle_longest_is_evicted
+            an_eviction_is_on_the_record_and_in_the_feed
+            only_live_sessions_count_towards_the_cap
+            no_more_sessions_go_than_there_are_events
+            redeeming_a_code_advances_the_session
+            refreshing_advances_the_session
+            a_session_never_outlives_its_absolute_end
+            another_generation_loses_and_changes_nothing
+            what_is_gone_does_not_advance
+            advancing_one_session_leaves_the_others
+            revoking_a_session_ends_it_once
+            revoking_a_connection_ends_its_sessions
+            revoking_a_user_ends_every_connection
+            revoking_a_client_id_goes_by_bytes
+            revoking_a_platform_goes_by_bytes
+            a_revocation_of_nothing_writes_nothing
+            the_first_end_of_a_session_stays
+            the_feed_begins_at_the_given_time
+            the_feed_has_every_kind_of_end
+            a_block_ends_sessions_and_refuses_sign_ins
+            every_kind_of_block_says_which_it_is
+            blocks_are_bytes
+            a_block_is_written_once
+            a_block_needs_no_sessions
+            a_session_is_ended_and_not_blocked
+            unblocking_lets_sign_ins_through
+            blocked_answers_the_first_that_is
+            connections_come_oldest_first
+            sessions_come_oldest_first
+            unknown_ids_find_nothing
+            events_read_back_as_they_were_written
+            events_come_newest_first
+            events_are_found_by_user_session_and_time
+            the_number_of_events_is_clamped
+            a_sweep_takes_what_lapsed_or_ended_before
+            a_sweep_leaves_users_connections_and_events
+            a_sweep_is_bounded
+            the_first_secret_is_kept
+            race_one_of_many_advances_wins
+            race_a_chain_of_advances_never_skips
+            race_first_sign_ins_make_one_connection
+            race_one_of_many_sign_ins_uses_a_session_id
+            race_sign_ins_keep_the_cap
+            race_nothing_advances_after_a_revocation
+            race_a_blocked_user_keeps_no_session
+            race_the_feed_has_every_end_that_was_answered
+            race_one_of_many_revocations_ends_a_session
+            race_first_secrets_agree
+        }
+    };
+    (@cases $fresh:expr; $($case:ident)*) => {
+        /// Every case, by name.
+        #[allow(dead_code, clippy::allow_attributes, reason = "for a test that none is missing")]
+        const CASES: &[&str] = &[$(stringify!($case)),*];
+
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $case() {
+                let (store, guard) = $fresh.await;
+                $crate::store::conformance::$case(store).await;
+                drop(guard);
+            }
+        )*
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::store::{MemoryStore, Store};
+
+    crate::store_conformance!(async { (Arc::new(MemoryStore::new()) as Arc<dyn Store>, ()) });
+
+    #[test]
+    fn every_case_is_on_the_list() {
+        let files = [
+            include_str!("advance.rs"),
+            include_str!("block.rs"),
+            include_str!("races.rs"),
+            include_str!("reads.rs"),
+            include_str!("revoke.rs"),
+            include_str!("sign_in.rs"),
+        ];
+        let written: Vec<_> = files.iter().flat_map(|file| file.split("pub async fn ").skip(1)).collect();
+        for case in &written {
+            let name = case.split('(').next().unwrap_or_default();
+            assert!(CASES.contains(&name), "{name} is not on the list");
+        }
+        assert_eq!(written.len(), CASES.len());
+    }
+}

@@ -1,0 +1,352 @@
+//! A store in memory, for tests: one lock over plain maps, so that every method is atomic.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::{
+    Advance, Advanced, BlockKind, Counts, EventQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
+    Target,
+};
+use crate::client::ClientId;
+use crate::clock::Timestamp;
+use crate::record::Event;
+use crate::seal::Secret;
+use crate::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
+
+/// A [`Store`] in memory, for tests. What it keeps goes with the process.
+///
+/// ```
+/// use dcr_core::store::{MemoryStore, Store};
+///
+/// # async fn example() {
+/// let store = MemoryStore::new();
+/// store.fail(true);
+/// assert!(store.counts().await.is_err());
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    failing: bool,
+    users: BTreeMap<UserId, User>,
+    connections: BTreeMap<ConnectionId, Connection>,
+    alias_used_at: BTreeMap<(ConnectionId, ClientId), Timestamp>,
+    sessions: BTreeMap<SessionId, Session>,
+    blocks: HashSet<(BlockKind, Vec<u8>)>,
+    events: BTreeMap<EventId, Event>,
+    secret: Option<Secret>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// From now on every method answers [`StoreError::Unavailable`], or no longer does.
+    pub fn fail(&self, failing: bool) {
+        self.lock().failing = failing;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tables(&self) -> Result<MutexGuard<'_, Tables>, StoreError> {
+        let tables = self.lock();
+        if tables.failing { Err(StoreError::Unavailable("switched off by a test".into())) } else { Ok(tables) }
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, StoreError> {
+        self.tables()?.sign_in(sign_in)
+    }
+
+    async fn session(&self, id: SessionId) -> Result<Option<SessionView>, StoreError> {
+        let tables = self.tables()?;
+        let session = tables.sessions.get(&id).cloned();
+        Ok(session.and_then(|session| Some(SessionView { user: tables.users.get(&session.user)?.clone(), session })))
+    }
+
+    async fn advance(&self, id: SessionId, advance: Advance) -> Result<Advanced, StoreError> {
+        Ok(self.tables()?.advance(id, advance))
+    }
+
+    async fn revoke(
+        &self,
+        target: &Target,
+        reason: &str,
+        now: Timestamp,
+        event: Event,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut tables = self.tables()?;
+        let found = tables.not_ended(target);
+        if !found.is_empty() {
+            tables.write(vec![event])?;
+        }
+        tables.end(&found, reason, now);
+        Ok(found)
+    }
+
+    async fn block(
+        &self,
+        target: &Target,
+        reason: &str,
+        now: Timestamp,
+        event: Event,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let mut tables = self.tables()?;
+        let found = tables.not_ended(target);
+        let key = target.block_key();
+        let is_new = key.as_ref().is_some_and(|key| !tables.blocks.contains(key));
+        if is_new || !found.is_empty() {
+            tables.write(vec![event])?;
+        }
+        tables.blocks.extend(key);
+        tables.end(&found, reason, now);
+        Ok(found)
+    }
+
+    async fn unblock(&self, target: &Target, event: Event) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        let Some(key) = target.block_key().filter(|key| tables.blocks.contains(key)) else { return Ok(false) };
+        tables.write(vec![event])?;
+        Ok(tables.blocks.remove(&key))
+    }
+
+    async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError> {
+        Ok(self.tables()?.blocked(targets))
+    }
+
+    async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
+        let tables = self.tables()?;
+        let ended = tables.sessions.values().filter_map(|s| Some((s.id, s.ended.as_ref()?.at)));
+        Ok(ended.filter(|(_, at)| *at >= since).map(|(session, at)| Revocation { session, at }).collect())
+    }
+
+    async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError> {
+        let tables = self.tables()?;
+        let mut found: Vec<_> = tables.connections.values().filter(|c| c.user == *user).cloned().collect();
+        found.sort_by_key(|c| (c.created_at, c.id));
+        Ok(found)
+    }
+
+    async fn sessions_of(&self, connection: ConnectionId) -> Result<Vec<Session>, StoreError> {
+        let tables = self.tables()?;
+        let mut found: Vec<_> = tables.sessions.values().filter(|s| s.connection == connection).cloned().collect();
+        found.sort_by_key(|s| (s.created_at, s.id));
+        Ok(found)
+    }
+
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        let tables = self.tables()?;
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        Ok(Counts {
+            users: count(tables.users.len()),
+            connections: count(tables.connections.len()),
+            aliases: count(tables.alias_used_at.len()),
+            sessions: count(tables.sessions.len()),
+            blocks: count(tables.blocks.len()),
+            events: count(tables.events.len()),
+        })
+    }
+
+    async fn record(&self, event: Event) -> Result<(), StoreError> {
+        self.tables()?.write(vec![event])
+    }
+
+    async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
+        let tables = self.tables()?;
+        let fits = |event: &&Event| {
+            query.user.as_ref().is_none_or(|user| event.user.as_ref() == Some(user))
+                && query.session.is_none_or(|session| event.session == Some(session))
+                && query.since.is_none_or(|since| event.at >= since)
+        };
+        let mut found: Vec<_> = tables.events.values().filter(fits).cloned().collect();
+        found.sort_by_key(|event| std::cmp::Reverse((event.at, event.id)));
+        found.truncate(usize::try_from(query.limit.clamp(1, 1_000)).unwrap_or(1));
+        Ok(found)
+    }
+
+    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        let mut tables = self.tables()?;
+        let gone = |s: &&Session| s.expires_at < before || s.ended.as_ref().is_some_and(|end| end.at < before);
+        let ids: Vec<_> = tables.sessions.values().filter(gone).map(|s| s.id).collect();
+        let mut swept = 0;
+        for id in ids {
+            if swept == limit {
+                break;
+            }
+            tables.sessions.remove(&id);
+            swept += 1;
+        }
+        Ok(swept)
+    }
+
+    async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError> {
+        Ok(self.tables()?.secret.get_or_insert(candidate).clone())
+    }
+}
+
+/// All that can fail comes before the first change.
+impl Tables {
+    fn sign_in(&mut self, sign_in: SignIn) -> Result<SignedIn, StoreError> {
+        let SignIn {
+            user,
+            software,
+            new_connection,
+            mut session,
+            max_sessions,
+            max_aliases,
+            mut event,
+            evictions,
+            now,
+        } = sign_in;
+        let found = self.connections.values().find(|c| c.user == user.id && c.software == software).map(|c| c.id);
+        let connection = found.unwrap_or(new_connection);
+        let targets = [
+            Target::User(user.id.clone()),
+            Target::Connection(connection),
+            Target::ClientId(session.client_id.clone()),
+            Target::Platform(session.platform.clone()),
+        ];
+        if let Some(kind) = self.blocked(&targets) {
+            return Ok(SignedIn::Blocked(kind));
+        }
+        if self.sessions.contains_key(&session.id) {
+            return Ok(SignedIn::Used);
+        }
+        if found.is_none() && self.connections.contains_key(&connection) {
+            return Err(StoreError::Inconsistent(format!("connection {connection} exists already")));
+        }
+
+        let evicted = self.idle_longest(connection, max_sessions, now);
+        let evicted: Vec<_> = evicted.into_iter().take(evictions.len()).collect();
+        event.connection = Some(connection);
+        let mut events = vec![event];
+        events.extend(evicted.iter().zip(evictions).map(|(id, eviction)| Event {
+            connection: Some(connection),
+            session: Some(*id),
+            ..eviction
+        }));
+        self.write(events)?;
+
+        self.end(&evicted, "evicted", now);
+        self.connections
+            .entry(connection)
+            .or_insert_with(|| Connection {
+                id: connection,
+                user: user.id.clone(),
+                software,
+                platform: session.platform.clone(),
+                aliases: Vec::new(),
+                created_at: now,
+                last_sign_in_at: now,
+            })
+            .last_sign_in_at = now;
+        self.use_alias(connection, &session.client_id, max_aliases, now);
+        session.user = user.id.clone();
+        session.connection = connection;
+        self.users.insert(user.id.clone(), user);
+        self.sessions.insert(session.id, session);
+        Ok(SignedIn::Done { connection, first: found.is_none(), evicted })
+    }
+
+    /// The live sessions of `connection` that one more puts above the cap, the one idle longest first.
+    fn idle_longest(&self, connection: ConnectionId, max_sessions: usize, now: Timestamp) -> Vec<SessionId> {
+        let live = self.sessions.values().filter(|s| s.connection == connection && s.is_alive(now));
+        let mut live: Vec<_> = live.map(|s| (s.advanced_at, s.id)).collect();
+        live.sort_unstable();
+        let excess = (live.len() + 1).saturating_sub(max_sessions.max(1));
+        live.into_iter().take(excess).map(|(_, id)| id).collect()
+    }
+
+    fn use_alias(&mut self, connection: ConnectionId, alias: &ClientId, max_aliases: usize, now: Timestamp) {
+        self.alias_used_at.insert((connection, alias.clone()), now);
+        let Some(row) = self.connections.get_mut(&connection) else { return };
+        if !row.aliases.contains(alias) {
+            row.aliases.push(alias.clone());
+        }
+        while row.aliases.len() > max_aliases.max(1) {
+            let used_at = |other: &&ClientId| self.alias_used_at.get(&(connection, (*other).clone())).copied();
+            let Some(oldest) = row.aliases.iter().filter(|other| *other != alias).min_by_key(used_at).cloned() else {
+                return;
+            };
+            row.aliases.retain(|other| *other != oldest);
+            self.alias_used_at.remove(&(connection, oldest));
+        }
+    }
+
+    fn advance(&mut self, id: SessionId, advance: Advance) -> Advanced {
+        let Some(session) = self.sessions.get_mut(&id) else { return Advanced::Gone(None) };
+        if !session.is_alive(advance.now) {
+            return Advanced::Gone(Some(session.clone()));
+        }
+        if session.generation != advance.from {
+            return Advanced::Lost(session.clone());
+        }
+        let Some(next) = advance.from.next() else { return Advanced::Gone(Some(session.clone())) };
+        session.generation = next;
+        session.advanced_at = advance.now;
+        session.expires_at = advance.expires_at.min(session.absolute_expires_at);
+        if advance.from == Generation::CODE {
+            session.redeemed_at = Some(advance.now);
+            session.adopted_secret = advance.adopted_secret;
+        }
+        Advanced::Won(session.clone())
+    }
+
+    fn not_ended(&self, target: &Target) -> Vec<SessionId> {
+        let fits = |session: &&Session| match target {
+            Target::Session(id) => session.id == *id,
+            Target::Connection(id) => session.connection == *id,
+            Target::User(id) => session.user == *id,
+            Target::ClientId(id) => session.client_id == *id,
+            Target::Platform(platform) => session.platform == *platform,
+        };
+        self.sessions.values().filter(|s| s.ended.is_none()).filter(fits).map(|s| s.id).collect()
+    }
+
+    fn end(&mut self, sessions: &[SessionId], reason: &str, at: Timestamp) {
+        for id in sessions {
+            if let Some(session) = self.sessions.get_mut(id) {
+                session.ended = Some(SessionEnd { at, reason: reason.to_owned() });
+            }
+        }
+    }
+
+    fn blocked(&self, targets: &[Target]) -> Option<BlockKind> {
+        targets.iter().filter_map(Target::block_key).find(|key| self.blocks.contains(key)).map(|(kind, _)| kind)
+    }
+
+    fn write(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
+        let mut ids = HashSet::new();
+        if let Some(event) = events.iter().find(|e| self.events.contains_key(&e.id) || !ids.insert(e.id)) {
+            return Err(StoreError::Inconsistent(format!("event {} exists already", event.id)));
+        }
+        self.events.extend(events.into_iter().map(|event| (event.id, event)));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_test_can_switch_it_off_and_on() {
+        let store = MemoryStore::new();
+        store.fail(true);
+        assert!(matches!(store.counts().await, Err(StoreError::Unavailable(_))));
+        assert!(matches!(store.blocked(&[]).await, Err(StoreError::Unavailable(_))));
+        store.fail(false);
+        assert_eq!(store.counts().await.unwrap(), Counts::default());
+    }
+}

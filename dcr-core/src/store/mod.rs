@@ -1,0 +1,332 @@
+//! The store: a small trait of atomic operations, and the contract that every backend keeps.
+//!
+//! # Contract
+//!
+//! * Each method is **one transaction**: it happens whole or not at all, and is durable when it answers.
+//! * The store reads no clock and makes no ids: times and ids come in.
+//! * Ids, client ids and redirect URIs are **bytes**. Two that differ in case or a trailing space are two (OP-8, HTTP-03).
+//! * [`Store::advance`] is a compare-and-swap: of any number of concurrent calls for one generation exactly one answers
+//!   [`Advanced::Won`] (I-12, RT-2).
+//! * [`Store::sign_in`] keeps `UNIQUE (user, software)`: any number of concurrent first sign-ins of one user and software
+//!   end in one connection (I-16, ME-10), and a session id is used once.
+//! * [`Store::revocations_since`] answers every session whose end was stamped at or after the given time **and** whose
+//!   ending has committed. Readers ask with an overlap longer than a statement may take.
+//! * A store that cannot answer says [`StoreError::Unavailable`] within a few seconds and never guesses. Conflicts that a
+//!   retry mends (serialisation failures, deadlocks, a busy file) are retried inside, with a bound.
+//!
+//! A backend proves this by running [`conformance`] (feature `conformance`).
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod memory;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use self::memory::MemoryStore;
+use crate::client::{ClientId, Platform, SoftwareKey};
+use crate::clock::Timestamp;
+use crate::record::Event;
+use crate::seal::Secret;
+use crate::session::{Connection, ConnectionId, Generation, Session, SessionId, User, UserId};
+
+/// What went wrong in the store. Never the client's fault.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// It cannot be reached, is busy beyond its time-out, or is full. The same request may work later: `503`.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(Box<dyn std::error::Error + Send + Sync>),
+    /// A row does not decode, or a statement failed that should not: a bug or a damaged database.
+    #[error("the store is inconsistent: {0}")]
+    Inconsistent(String),
+}
+
+/// A complete sign-in: what [`Store::sign_in`] writes.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct SignIn {
+    /// Upserted; name and e-mail are brought up to date.
+    pub user: User,
+    /// The software; the connection is the one under `(user.id, software)`.
+    pub software: SoftwareKey,
+    /// The id of the connection, if it has to be made.
+    pub new_connection: ConnectionId,
+    /// Inserted with its `connection` replaced by the connection that was found or made.
+    pub session: Session,
+    /// At most so many live sessions a connection: the ones idle longest go first, never the new one (MG-10).
+    pub max_sessions: usize,
+    /// At most so many aliases a connection: the one unused longest goes first.
+    pub max_aliases: usize,
+    /// Written with the transaction, its `connection` filled in.
+    pub event: Event,
+    /// One for each session that may be evicted, its `connection` and `session` filled in as it is used. No more sessions
+    /// go than there are events for it here; a cap that was lowered is reached over several sign-ins.
+    pub evictions: Vec<Event>,
+    /// The time of the sign-in.
+    pub now: Timestamp,
+}
+
+/// How a [`Store::sign_in`] ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must meet every outcome")]
+pub enum SignedIn {
+    /// Written.
+    Done {
+        /// The connection that the session belongs to.
+        connection: ConnectionId,
+        /// Whether this sign-in made it.
+        first: bool,
+        /// Live sessions that had to go because of the cap.
+        evicted: Vec<SessionId>,
+    },
+    /// A session with this id exists already: this transaction was used. Nothing was written.
+    Used,
+    /// The operator has blocked this user, connection, client id or platform. Nothing was written.
+    Blocked(BlockKind),
+}
+
+/// What [`Store::advance`] does to a session when it wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct Advance {
+    /// The generation that was presented. The session moves to the one after it.
+    pub from: Generation,
+    /// Now: becomes `advanced_at`, and `redeemed_at` if `from` is the code.
+    pub now: Timestamp,
+    /// Becomes `expires_at`.
+    pub expires_at: Timestamp,
+    /// Becomes `adopted_secret` if `from` is the code.
+    pub adopted_secret: Option<[u8; 32]>,
+}
+
+/// How a [`Store::advance`] ended. Losers get the row as it is now, so that the caller can tell a race from a replay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller must meet every outcome")]
+pub enum Advanced {
+    /// This call moved the counter. The row after it.
+    Won(Session),
+    /// The counter stands elsewhere; nothing was written. The row as it is.
+    Lost(Session),
+    /// No such session, ended, or lapsed at `now`. The row if there is one.
+    Gone(Option<Session>),
+}
+
+/// Everything that the principal check and the whole record say of one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]
+pub struct SessionView {
+    /// The session.
+    pub session: Session,
+    /// Its user.
+    pub user: User,
+}
+
+/// Whom an operator, a client or a rule ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// One session.
+    Session(SessionId),
+    /// All of one connection.
+    Connection(ConnectionId),
+    /// All of one user.
+    User(UserId),
+    /// All that presented this id, byte for byte.
+    ClientId(ClientId),
+    /// All of a platform.
+    Platform(Platform),
+}
+
+/// The kinds of thing that can be blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BlockKind {
+    /// A connection.
+    Connection,
+    /// A user.
+    User,
+    /// A client id.
+    ClientId,
+    /// A platform.
+    Platform,
+}
+
+impl BlockKind {
+    /// Its stable name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connection => "connection",
+            Self::User => "user",
+            Self::ClientId => "client_id",
+            Self::Platform => "platform",
+        }
+    }
+}
+
+impl Target {
+    /// How a store keys a block on this target: kind and bytes. `None` for a session, which is ended, not blocked.
+    #[must_use]
+    pub fn block_key(&self) -> Option<(BlockKind, Vec<u8>)> {
+        match self {
+            Self::Session(_) => None,
+            Self::Connection(id) => Some((BlockKind::Connection, id.as_bytes().to_vec())),
+            Self::User(id) => Some((BlockKind::User, id.as_str().as_bytes().to_vec())),
+            Self::ClientId(id) => Some((BlockKind::ClientId, id.as_str().as_bytes().to_vec())),
+            Self::Platform(name) => Some((BlockKind::Platform, name.as_str().as_bytes().to_vec())),
+        }
+    }
+}
+
+/// One entry of the revocation feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]
+pub struct Revocation {
+    /// Which session ended.
+    pub session: SessionId,
+    /// When its end was stamped.
+    pub at: Timestamp,
+}
+
+/// Row counts, for operators and for tests of I-1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it")]
+pub struct Counts {
+    /// Users.
+    pub users: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Aliases of all connections.
+    pub aliases: u64,
+    /// Sessions, ended and lapsed ones included until they are swept.
+    pub sessions: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Events.
+    pub events: u64,
+}
+
+/// Which events to read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain query")]
+pub struct EventQuery {
+    /// Only this user's.
+    pub user: Option<UserId>,
+    /// Only this session's.
+    pub session: Option<SessionId>,
+    /// At or after this time.
+    pub since: Option<Timestamp>,
+    /// At most so many; stores clamp it to 1 to 1,000 (OP-3).
+    pub limit: u32,
+}
+
+/// Where the engine keeps what it must remember. See the [module](self) for the contract.
+#[async_trait]
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// In one transaction: refuse if blocked; upsert the user; find or make the connection; record the presented id as
+    /// an alias; insert the session; end the sessions above the cap; write the events.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written.
+    async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, StoreError>;
+
+    /// One session with its user.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn session(&self, id: SessionId) -> Result<Option<SessionView>, StoreError>;
+
+    /// Compare-and-swap of the session's generation, if it is alive at `advance.now`.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the counter did not move, or it moved and the answer was lost: the caller's grace covers it.
+    async fn advance(&self, id: SessionId, advance: Advance) -> Result<Advanced, StoreError>;
+
+    /// Ends every session of `target` that has not ended yet, and writes `event` if there was one. Answers which ended.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then none ended.
+    async fn revoke(
+        &self,
+        target: &Target,
+        reason: &str,
+        now: Timestamp,
+        event: Event,
+    ) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Blocks `target`: like [`Store::revoke`], and no sign-in of it succeeds until it is unblocked. `event` is written if
+    /// the block is new or a session ended. A session cannot be blocked, only ended; for it this is a revocation.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written.
+    async fn block(
+        &self,
+        target: &Target,
+        reason: &str,
+        now: Timestamp,
+        event: Event,
+    ) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Lifts a block and writes `event` if there was one. Sessions that it ended stay ended. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn unblock(&self, target: &Target, event: Event) -> Result<bool, StoreError>;
+
+    /// The kind of the first of `targets`, in the given order, that is blocked. A session is never blocked.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError>;
+
+    /// Sessions whose end was stamped at or after `since`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError>;
+
+    /// A user's connections with their aliases, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError>;
+
+    /// A connection's sessions, oldest first, ended ones included until they are swept.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sessions_of(&self, connection: ConnectionId) -> Result<Vec<Session>, StoreError>;
+
+    /// Row counts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Writes one event that belongs to no other transaction.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn record(&self, event: Event) -> Result<(), StoreError>;
+
+    /// Reads events, newest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
+
+    /// Deletes at most `limit` sessions that lapsed or ended before `before`. Answers how many; fewer than `limit` means
+    /// that no more were left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError>;
+
+    /// The secret that the store keeps, or `candidate`, kept from now on. Concurrent first calls agree on one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError>;
+}

@@ -1,0 +1,68 @@
+//! What can go wrong upstream, and what of it is whose fault.
+
+use crate::error::{Reason, Refusal};
+
+/// The kinds of upstream trouble that lead to different answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UpstreamFault {
+    /// The person cancelled.
+    Denied,
+    /// An administrator has to consent to the bridge's application.
+    ConsentNeeded,
+    /// The provider does not let this person in: assignment, account, conditional access.
+    NotAllowed,
+    /// Transient: time-out, 429, 5xx.
+    Busy,
+    /// The code was refused.
+    CodeRefused,
+    /// The answer or the ID token does not hold.
+    Invalid,
+    /// Our credentials, redirect or configuration are wrong.
+    Configuration,
+}
+
+/// An upstream failure: a kind, and a text for the operator's log. The text is ours, or codes and ids of the provider;
+/// never a token, and never shown to a person (UP-10).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("upstream {fault:?}: {detail}")]
+pub struct UpstreamError {
+    fault: UpstreamFault,
+    detail: String,
+}
+
+impl UpstreamError {
+    /// An error of this kind.
+    #[must_use]
+    pub fn new(fault: UpstreamFault, detail: impl Into<String>) -> Self {
+        Self { fault, detail: detail.into() }
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub const fn fault(&self) -> UpstreamFault {
+        self.fault
+    }
+
+    pub(crate) const fn reason(&self) -> Reason {
+        match self.fault {
+            UpstreamFault::Denied => Reason::UpstreamDenied,
+            UpstreamFault::ConsentNeeded => Reason::UpstreamConsent,
+            UpstreamFault::NotAllowed => Reason::UpstreamNotAllowed,
+            UpstreamFault::Busy => Reason::UpstreamBusy,
+            UpstreamFault::CodeRefused => Reason::UpstreamCode,
+            UpstreamFault::Invalid => Reason::UpstreamInvalid,
+            UpstreamFault::Configuration => Reason::UpstreamConfiguration,
+        }
+    }
+}
+
+impl From<UpstreamError> for Refusal {
+    fn from(error: UpstreamError) -> Self {
+        match error.fault {
+            UpstreamFault::Configuration => tracing::error!(target: "dcr", %error, "upstream refused us"),
+            _ => tracing::warn!(target: "dcr", %error, "upstream refused"),
+        }
+        error.reason().into()
+    }
+}

@@ -1,0 +1,132 @@
+//! Who logs people in: the provider trait, a generic OpenID Connect implementation, and the Entra ID preset.
+//!
+//! The upstream never sees anything of the client: not its `resource`, scopes, `state`, redirect or `prompt` (UPS-01,
+//! UP-9). What it knows is one static application and one callback.
+
+mod admission;
+mod discovery;
+mod entra;
+mod error;
+mod fetch;
+mod id_token;
+mod oidc;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+pub use self::admission::Admission;
+pub(crate) use self::admission::VerifiedIdentity;
+pub use self::entra::EntraConfig;
+pub use self::error::{UpstreamError, UpstreamFault};
+#[cfg(feature = "http-client")]
+pub use self::fetch::ReqwestFetch;
+pub use self::fetch::{FetchError, HttpFetch};
+pub use self::oidc::{OidcConfig, OidcProvider, OidcSecret, ProviderConfigError};
+
+/// One login, as it goes out.
+#[derive(Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "providers outside this crate read every field; tests build it")]
+pub struct LoginRequest<'a> {
+    /// Where the provider sends the browser back to: one fixed address.
+    pub callback: &'a str,
+    /// Opaque; comes back unchanged.
+    pub state: &'a str,
+    /// Must come back in the ID token.
+    pub nonce: &'a str,
+    /// Our own PKCE verifier; its S256 challenge goes out.
+    pub verifier: &'a str,
+    /// Whether the provider must show its account chooser (SR-12).
+    pub select_account: bool,
+}
+
+/// The provider's answer at the callback, together with what the login sent out.
+#[derive(Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "providers outside this crate read every field; tests build it")]
+pub struct LoginAnswer<'a> {
+    /// The code.
+    pub code: &'a str,
+    /// `iss` of the response (RFC 9207), if the provider sends one.
+    pub issuer: Option<&'a str>,
+    /// As sent out.
+    pub callback: &'a str,
+    /// As sent out.
+    pub nonce: &'a str,
+    /// As sent out.
+    pub verifier: &'a str,
+}
+
+/// An error that the provider sent to the callback instead of a code.
+#[derive(Clone, Copy)]
+#[expect(clippy::exhaustive_structs, reason = "providers outside this crate read every field; tests build it")]
+pub struct LoginError<'a> {
+    /// `error`.
+    pub error: &'a str,
+    /// `error_description`; never shown to anybody (UP-10).
+    pub description: &'a str,
+}
+
+/// A person, as the provider identified them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "providers outside this crate build it")]
+pub struct Identity {
+    /// The issuer.
+    pub issuer: String,
+    /// The tenant; empty where the provider has none.
+    pub tenant: String,
+    /// The immutable id inside the tenant. Never an e-mail address (ME-8).
+    pub object_id: String,
+    /// For people to read.
+    pub name: Option<String>,
+    /// For people to read.
+    pub email: Option<String>,
+    /// The address, only if the provider vouches for it: what admission by domain or address looks at.
+    pub verified_email: Option<String>,
+}
+
+/// An upstream identity provider.
+#[async_trait]
+pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
+    /// How people call it: "Entra ID". Shown on the consent page.
+    fn name(&self) -> &str;
+
+    /// Where to send the browser.
+    ///
+    /// # Errors
+    /// [`UpstreamError`], for example when its configuration cannot be fetched.
+    async fn login_url(&self, request: LoginRequest<'_>) -> Result<String, UpstreamError>;
+
+    /// Exchanges the code and verifies who the person is.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]; nobody is signed in then.
+    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identity, UpstreamError>;
+
+    /// What an error at the callback means.
+    fn explain(&self, error: LoginError<'_>) -> UpstreamError;
+
+    /// Origins other than https ones that the login passes through, for the content security policy: `http` ones of a
+    /// development provider. Empty for everything real.
+    fn insecure_origins(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+// Codes, nonces and verifiers never reach a log (I-14).
+impl fmt::Debug for LoginRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginRequest").field("select_account", &self.select_account).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LoginAnswer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginAnswer").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LoginError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoginError").field("error", &self.error).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,321 @@
+//! Values on their way into statements, and rows on their way out. Four column types: integer, text, bytes and null.
+
+use dcr_core::store::{Revocation, StoreError};
+use dcr_core::record::{Event, EventKind};
+use dcr_core::session::{
+    Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId,
+};
+use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, Secret, SoftwareKey, Timestamp};
+
+use crate::dialect::Dialect;
+use crate::failure::{Failure, failure};
+
+/// A value of a statement.
+#[doc(hidden)]
+#[derive(Debug, Clone)]
+pub enum Value {
+    /// An integer, or null.
+    Integer(Option<i64>),
+    /// A text, or null.
+    Text(Option<String>),
+    /// Bytes, or null.
+    Bytes(Option<Vec<u8>>),
+}
+
+/// The values of a statement, in order.
+macro_rules! values {
+    ($($value:expr),* $(,)?) => { vec![$($crate::rows::Value::from($value)),*] };
+}
+pub(crate) use values;
+
+/// What is written as an integer, a text or bytes, and so is its `Option`.
+macro_rules! written {
+    ($($variant:ident: $($type:ty => |$value:ident| $write:expr),+;)+) => {$($(
+        impl From<$type> for Value {
+            fn from($value: $type) -> Self {
+                Self::$variant(Some($write))
+            }
+        }
+
+        impl From<Option<$type>> for Value {
+            fn from(value: Option<$type>) -> Self {
+                Self::$variant(value.map(|$value| $write))
+            }
+        }
+    )+)+};
+}
+
+written! {
+    Integer:
+        Timestamp => |time| time.unix_micros(),
+        Generation => |generation| i64::from(generation.get()),
+        bool => |flag| i64::from(flag),
+        u32 => |number| i64::from(number);
+    Text:
+        &str => |text| text.to_owned(),
+        &String => |text| text.clone(),
+        &UserId => |id| id.as_str().to_owned(),
+        &ScopeSet => |scope| scope.to_string();
+    Bytes:
+        &SessionId => |id| id.as_bytes().to_vec(),
+        &ConnectionId => |id| id.as_bytes().to_vec(),
+        &EventId => |id| id.as_bytes().to_vec(),
+        &ClientId => |id| id.as_str().as_bytes().to_vec(),
+        &Platform => |name| name.as_str().as_bytes().to_vec(),
+        &SoftwareKey => |key| key.as_str().as_bytes().to_vec(),
+        &[u8] => |bytes| bytes.to_vec(),
+        &[u8; 32] => |bytes| bytes.to_vec();
+}
+
+/// The columns of a row, read one after the other in the order of the query.
+pub(crate) struct Columns<DB: Dialect> {
+    row: DB::Row,
+    at: usize,
+}
+
+impl<DB: Dialect> Columns<DB> {
+    pub(crate) const fn of(row: DB::Row) -> Self {
+        Self { row, at: 0 }
+    }
+
+    fn column<T>(&mut self, read: impl Fn(&DB::Row, usize) -> Result<Option<T>, sqlx::Error>) -> Result<Option<T>, Failure> {
+        let value = read(&self.row, self.at).map_err(failure::<DB>);
+        self.at += 1;
+        value
+    }
+
+    pub(crate) fn integer(&mut self) -> Result<i64, Failure> {
+        let value = self.column(DB::integer)?;
+        self.present(value)
+    }
+
+    fn text(&mut self) -> Result<String, Failure> {
+        let value = self.column(DB::text)?;
+        self.present(value)
+    }
+
+    fn bytes(&mut self) -> Result<Vec<u8>, Failure> {
+        let value = self.column(DB::bytes)?;
+        self.present(value)
+    }
+
+    /// Text that is kept as bytes.
+    fn ascii(&mut self) -> Result<String, Failure> {
+        let value = self.bytes()?;
+        self.fits(String::from_utf8(value).ok())
+    }
+
+    fn id<const N: usize>(&mut self) -> Result<[u8; N], Failure> {
+        let value = self.bytes()?;
+        self.fits(value.try_into().ok())
+    }
+
+    fn time(&mut self) -> Result<Timestamp, Failure> {
+        self.integer().map(Timestamp::from_unix_micros)
+    }
+
+    fn time_or_null(&mut self) -> Result<Option<Timestamp>, Failure> {
+        Ok(self.column(DB::integer)?.map(Timestamp::from_unix_micros))
+    }
+
+    pub(crate) fn session_id(&mut self) -> Result<SessionId, Failure> {
+        self.id().map(SessionId::from_bytes)
+    }
+
+    pub(crate) fn connection_id(&mut self) -> Result<ConnectionId, Failure> {
+        self.id().map(ConnectionId::from_bytes)
+    }
+
+    fn user_id(&mut self) -> Result<UserId, Failure> {
+        let value = self.text()?;
+        self.fits(value.parse().ok())
+    }
+
+    pub(crate) fn client_id(&mut self) -> Result<ClientId, Failure> {
+        let value = self.ascii()?;
+        self.fits(ClientId::new(value).ok())
+    }
+
+    fn platform(&mut self) -> Result<Platform, Failure> {
+        self.ascii().map(|name| Platform::named(&name))
+    }
+
+    /// What was read, if it is there.
+    fn present<T>(&self, value: Option<T>) -> Result<T, Failure> {
+        value.ok_or_else(|| self.misfit("is null"))
+    }
+
+    /// What was read, if it is what it should be.
+    fn fits<T>(&self, value: Option<T>) -> Result<T, Failure> {
+        value.ok_or_else(|| self.misfit("does not decode"))
+    }
+
+    /// Says which column, never what is in it.
+    fn misfit(&self, what: &str) -> Failure {
+        use sqlx::{Column as _, Row as _};
+        let at = self.at.saturating_sub(1);
+        let name = self.row.columns().get(at).map_or("?", |column| column.name());
+        Failure::Store(StoreError::Inconsistent(format!("column {at} ({name}) {what}")))
+    }
+
+    pub(crate) fn session(&mut self) -> Result<Session, Failure> {
+        Ok(Session {
+            id: self.session_id()?,
+            connection: self.connection_id()?,
+            user: self.user_id()?,
+            client_id: self.client_id()?,
+            provenance: {
+                let name = self.text()?;
+                self.fits(Provenance::from_name(&name))?
+            },
+            platform: self.platform()?,
+            auth_method: {
+                let name = self.text()?;
+                self.fits(AuthMethod::from_name(&name))?
+            },
+            adopted_secret: match self.column(DB::bytes)? {
+                Some(bytes) => Some(self.fits(bytes.try_into().ok())?),
+                None => None,
+            },
+            redirect_uri: self.ascii()?,
+            code_challenge: self.text()?,
+            resource: self.text()?,
+            scope: ScopeSet::parse_lossy(&self.text()?),
+            refreshable: self.integer()? != 0,
+            generation: {
+                let number = self.integer()?;
+                self.fits(u32::try_from(number).ok().map(Generation::new))?
+            },
+            created_at: self.time()?,
+            redeemed_at: self.time_or_null()?,
+            advanced_at: self.time()?,
+            expires_at: self.time()?,
+            absolute_expires_at: self.time()?,
+            ended: {
+                let at = self.time_or_null()?;
+                let reason = self.column(DB::text)?;
+                at.zip(reason).map(|(at, reason)| SessionEnd { at, reason })
+            },
+        })
+    }
+
+    pub(crate) fn user(&mut self) -> Result<User, Failure> {
+        Ok(User {
+            id: self.user_id()?,
+            issuer: self.text()?,
+            tenant: self.text()?,
+            object_id: self.text()?,
+            name: self.column(DB::text)?,
+            email: self.column(DB::text)?,
+        })
+    }
+
+    /// The connection without its aliases, and one of them.
+    pub(crate) fn connection_and_alias(&mut self) -> Result<(Connection, Option<ClientId>), Failure> {
+        let connection = Connection {
+            id: self.connection_id()?,
+            user: self.user_id()?,
+            software: SoftwareKey::from_stored(self.ascii()?),
+            platform: self.platform()?,
+            aliases: Vec::new(),
+            created_at: self.time()?,
+            last_sign_in_at: self.time()?,
+        };
+        Ok((connection, self.client_id_or_null()?))
+    }
+
+    pub(crate) fn event(&mut self) -> Result<Event, Failure> {
+        let id = EventId::from_bytes(self.id()?);
+        let at = self.time()?;
+        let kind = {
+            let name = self.text()?;
+            self.fits(EventKind::from_name(&name))?
+        };
+        Ok(Event {
+            reason: self.text()?,
+            user: match self.column(DB::text)? {
+                Some(id) => Some(self.fits(id.parse().ok())?),
+                None => None,
+            },
+            connection: self.id_or_null()?.map(ConnectionId::from_bytes),
+            session: self.id_or_null()?.map(SessionId::from_bytes),
+            client_id: self.client_id_or_null()?,
+            platform: match self.column(DB::bytes)? {
+                Some(name) => Some(Platform::named(&self.fits(String::from_utf8(name).ok())?)),
+                None => None,
+            },
+            ..Event::new(id, at, kind)
+        })
+    }
+
+    fn id_or_null<const N: usize>(&mut self) -> Result<Option<[u8; N]>, Failure> {
+        match self.column(DB::bytes)? {
+            Some(bytes) => self.fits(bytes.try_into().ok()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn client_id_or_null(&mut self) -> Result<Option<ClientId>, Failure> {
+        match self.column(DB::bytes)? {
+            Some(bytes) => {
+                self.fits(String::from_utf8(bytes).ok().and_then(|text| ClientId::new(text).ok())).map(Some)
+            }
+            None => Ok(None),
+        }
+    }
+
+    pub(crate) fn revocation(&mut self) -> Result<Revocation, Failure> {
+        Ok(Revocation { session: self.session_id()?, at: self.time()? })
+    }
+
+    pub(crate) fn secret(&mut self) -> Result<Secret, Failure> {
+        self.id().map(Secret::from_bytes)
+    }
+
+    pub(crate) fn count(&mut self) -> Result<u64, Failure> {
+        let number = self.integer()?;
+        self.fits(u64::try_from(number).ok())
+    }
+}
+
+/// The values of `add_session`, in the order of its columns.
+pub(crate) fn of_session(session: &Session, user: &UserId, connection: ConnectionId) -> Vec<Value> {
+    values![
+        &session.id,
+        &connection,
+        user,
+        &session.client_id,
+        session.provenance.as_str(),
+        &session.platform,
+        session.auth_method.as_str(),
+        session.adopted_secret.as_ref(),
+        session.redirect_uri.as_bytes(),
+        &session.code_challenge,
+        &session.resource,
+        &session.scope,
+        session.refreshable,
+        session.generation,
+        session.created_at,
+        session.redeemed_at,
+        session.advanced_at,
+        session.expires_at,
+        session.absolute_expires_at,
+        session.ended.as_ref().map(|end| end.at),
+        session.ended.as_ref().map(|end| end.reason.as_str()),
+    ]
+}
+
+/// The values of `add_event`, in the order of its columns.
+pub(crate) fn of_event(event: &Event) -> Vec<Value> {
+    values![
+        &event.id,
+        event.at,
+        event.kind.as_str(),
+        &event.reason,
+        event.user.as_ref(),
+        event.connection.as_ref(),
+        event.session.as_ref(),
+        event.client_id.as_ref(),
+        event.platform.as_ref(),
+    ]
+}

@@ -1,0 +1,121 @@
+//! Authorization codes and refresh tokens.
+
+use std::collections::HashMap;
+
+use crate::faults::Fault;
+use crate::random;
+use crate::realm::Realm;
+use crate::refusal::Refusal;
+
+const REFRESH_LIFETIME: i64 = 90 * 24 * 3_600;
+const MAX_GRANTS: usize = 10_000;
+
+/// What a code stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct CodeGrant {
+    pub(crate) realm: Realm,
+    pub(crate) user: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) challenge: Option<String>,
+    pub(crate) nonce: Option<String>,
+    pub(crate) scope: String,
+    /// The fault that the user chose for this login.
+    pub(crate) fault: Option<Fault>,
+    pub(crate) expires: i64,
+}
+
+/// What a refresh token stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct RefreshGrant {
+    pub(crate) realm: Realm,
+    pub(crate) user: String,
+    pub(crate) scope: String,
+    expires: i64,
+}
+
+enum Code {
+    Live(CodeGrant),
+    Redeemed { expires: i64 },
+}
+
+/// All grants of a provider, in memory.
+#[derive(Default)]
+pub(crate) struct Grants {
+    codes: HashMap<String, Code>,
+    refresh: HashMap<String, RefreshGrant>,
+}
+
+impl Grants {
+    /// A new code of more than a kilobyte, as those of Entra ID are.
+    pub(crate) fn add_code(&mut self, grant: CodeGrant, now: i64) -> String {
+        self.codes.retain(|_, code| match code {
+            Code::Live(CodeGrant { expires, .. }) | Code::Redeemed { expires } => now < *expires,
+        });
+        let code = format!("1.{}", random::text::<1_024>());
+        if self.codes.len() < MAX_GRANTS {
+            self.codes.insert(code.clone(), Code::Live(grant));
+        }
+        code
+    }
+
+    /// Takes the fault of `stage` out of a code, so that the next try with the same code succeeds.
+    pub(crate) fn take_code_fault(&mut self, code: &str, belongs: impl FnOnce(Fault) -> bool) -> Option<Fault> {
+        match self.codes.get_mut(code)? {
+            Code::Live(grant) if grant.fault.is_some_and(belongs) => grant.fault.take(),
+            _ => None,
+        }
+    }
+
+    /// The grant of a code that is good now; the code stays good.
+    pub(crate) fn code(&self, code: &str, now: i64) -> Result<CodeGrant, Refusal> {
+        match self.codes.get(code) {
+            Some(Code::Live(grant)) if now < grant.expires => Ok(grant.clone()),
+            Some(Code::Live(_)) => Err(Refusal::new(
+                70008,
+                "invalid_grant",
+                "The provided authorization code or refresh token has expired due to inactivity.",
+            )),
+            Some(Code::Redeemed { .. }) => Err(redeemed()),
+            None => Err(Refusal::new(70000, "invalid_grant", "The provided authorization code is not valid.")),
+        }
+    }
+
+    /// Marks a code as used, which it may be only once.
+    pub(crate) fn redeem(&mut self, code: &str) -> Result<(), Refusal> {
+        if let Some(entry) = self.codes.get_mut(code)
+            && let Code::Live(CodeGrant { expires, .. }) = &*entry
+        {
+            *entry = Code::Redeemed { expires: *expires };
+            return Ok(());
+        }
+        Err(redeemed())
+    }
+
+    /// A new refresh token. Older ones of the same login stay good, as with Entra ID.
+    pub(crate) fn add_refresh(&mut self, realm: Realm, user: String, scope: String, now: i64) -> String {
+        self.refresh.retain(|_, grant| now < grant.expires);
+        let token = format!("1.{}", random::text::<1_024>());
+        if self.refresh.len() < MAX_GRANTS {
+            self.refresh.insert(token.clone(), RefreshGrant { realm, user, scope, expires: now + REFRESH_LIFETIME });
+        }
+        token
+    }
+
+    pub(crate) fn refresh(&self, token: &str, now: i64) -> Result<RefreshGrant, Refusal> {
+        match self.refresh.get(token) {
+            Some(grant) if now < grant.expires => Ok(grant.clone()),
+            Some(_) => Err(Refusal::new(700082, "invalid_grant", "The refresh token has expired due to inactivity.")),
+            None => Err(Refusal::new(9002313, "invalid_grant", "The refresh token is malformed or not valid.")),
+        }
+    }
+}
+
+/// The refusal of a code that was used before.
+pub(crate) fn redeemed() -> Refusal {
+    Refusal::new(
+        54005,
+        "invalid_grant",
+        "OAuth2 Authorization code was already redeemed, please retry with a new valid code or use an existing \
+         refresh token.",
+    )
+}

@@ -1,0 +1,5 @@
+//! The provider over real HTTP.
+
+mod faults;
+mod login;
+mod party;
