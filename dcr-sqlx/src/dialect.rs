@@ -52,12 +52,10 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
 }
 
 /// The calls of [`Dialect`] whose bodies are the same text for each database.
+#[cfg(feature = "sqlite")]
 macro_rules! driver_calls {
     () => {
-        fn add(
-            arguments: &mut Self::Arguments,
-            value: $crate::rows::Value,
-        ) -> Result<(), sqlx::error::BoxDynError> {
+        fn add(arguments: &mut Self::Arguments, value: $crate::rows::Value) -> Result<(), sqlx::error::BoxDynError> {
             use sqlx::Arguments as _;
             match value {
                 $crate::rows::Value::Integer(value) => arguments.add(value),

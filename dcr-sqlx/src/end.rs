@@ -1,9 +1,9 @@
 //! The transactions that end sessions: revocations and blocks.
 
-use dcr_core::store::{BlockKind, StoreError, Target};
 use dcr_core::Timestamp;
 use dcr_core::record::Event;
 use dcr_core::session::SessionId;
+use dcr_core::store::{BlockKind, StoreError, Target};
 
 use crate::SqlStore;
 use crate::dialect::Dialect;
@@ -48,7 +48,11 @@ pub(crate) async fn block<DB: Dialect>(
     Ok(ended)
 }
 
-pub(crate) async fn unblock<DB: Dialect>(store: &SqlStore<DB>, target: &Target, event: &Event) -> Result<bool, Failure> {
+pub(crate) async fn unblock<DB: Dialect>(
+    store: &SqlStore<DB>,
+    target: &Target,
+    event: &Event,
+) -> Result<bool, Failure> {
     let Some(key) = target.block_key() else { return Ok(false) };
     let mut transaction = store.begin().await?;
     if execute::<DB>(&mut transaction, DB::SQL.unblock, of_block(&key)).await? == 0 {

@@ -1,9 +1,10 @@
 //! The file that an SQLite database is: made so that only its owner reads it, and watched, since a process goes on
 //! writing into a file that somebody deleted and would lose all of it.
 
-use std::fs::{self, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
+#[cfg(feature = "sqlite")]
+use std::{fs::OpenOptions, io, path::Path};
 
 /// A database file that is open.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ impl DatabaseFile {
     /// The file at `path`, made empty and for its owner only (0600) if it does not exist: the secret may live in it.
     ///
     /// One that exists is not opened here: closing it again would drop the locks that SQLite holds on it in this process.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
         let path = std::path::absolute(path)?;
         let mut options = OpenOptions::new();
@@ -35,6 +37,7 @@ impl DatabaseFile {
         Ok(Self { path, identity })
     }
 
+    #[cfg(feature = "sqlite")]
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -17,7 +17,7 @@
 //! new one.
 //!
 //! The store is written once, generic over the database: [`SqlStore`] holds the transactions, a dialect the SQL texts.
-//! Every dialect passes [`dcr_core::store::conformance`].
+//! Every dialect passes the conformance suite of `dcr_core::store` (its feature `conformance`).
 
 mod dialect;
 mod end;

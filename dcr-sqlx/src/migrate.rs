@@ -74,11 +74,11 @@ impl From<MigrateError> for OpenError {
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite(pool: &Pool<Sqlite>) -> Result<(), OpenError> {
     let initial = include_str!("../migrations/sqlite/0001_initial.sql");
-    let migrations =
-        vec![Migration::new(1, "initial".into(), MigrationType::Simple, initial.into_sql_str(), false)];
+    let migrations = vec![Migration::new(1, "initial".into(), MigrationType::Simple, initial.into_sql_str(), false)];
     let mut migrator = Migrator::with_migrations(migrations);
     migrator.dangerous_set_table_name("_dcr_migrations");
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(OpenError::Database)?;
-    migrator.run(&mut *transaction).await?;
+    // `run` on a connection is not `Send` for the compiler; this is what it calls.
+    migrator.run_direct(None, &mut *transaction, false).await?;
     transaction.commit().await.map_err(OpenError::Database)
 }

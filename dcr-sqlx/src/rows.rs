@@ -1,10 +1,8 @@
 //! Values on their way into statements, and rows on their way out. Four column types: integer, text, bytes and null.
 
-use dcr_core::store::{Revocation, StoreError};
 use dcr_core::record::{Event, EventKind};
-use dcr_core::session::{
-    Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId,
-};
+use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
+use dcr_core::store::{Revocation, StoreError};
 use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, Secret, SoftwareKey, Timestamp};
 
 use crate::dialect::Dialect;
@@ -78,7 +76,10 @@ impl<DB: Dialect> Columns<DB> {
         Self { row, at: 0 }
     }
 
-    fn column<T>(&mut self, read: impl Fn(&DB::Row, usize) -> Result<Option<T>, sqlx::Error>) -> Result<Option<T>, Failure> {
+    fn column<T>(
+        &mut self,
+        read: impl Fn(&DB::Row, usize) -> Result<Option<T>, sqlx::Error>,
+    ) -> Result<Option<T>, Failure> {
         let value = read(&self.row, self.at).map_err(failure::<DB>);
         self.at += 1;
         value
@@ -257,9 +258,7 @@ impl<DB: Dialect> Columns<DB> {
 
     fn client_id_or_null(&mut self) -> Result<Option<ClientId>, Failure> {
         match self.column(DB::bytes)? {
-            Some(bytes) => {
-                self.fits(String::from_utf8(bytes).ok().and_then(|text| ClientId::new(text).ok())).map(Some)
-            }
+            Some(bytes) => self.fits(String::from_utf8(bytes).ok().and_then(|text| ClientId::new(text).ok())).map(Some),
             None => Ok(None),
         }
     }

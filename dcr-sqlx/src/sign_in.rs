@@ -1,15 +1,15 @@
 //! The transaction of a sign-in: user, connection, alias, session, evictions and events, whole or not at all.
 
-use dcr_core::store::{SignIn, SignedIn, StoreError, Target};
 use dcr_core::record::Event;
 use dcr_core::session::{ConnectionId, SessionId};
+use dcr_core::store::{SignIn, SignedIn, StoreError, Target};
 
 use crate::SqlStore;
 use crate::dialect::Dialect;
+use crate::end;
 use crate::failure::Failure;
 use crate::rows::{Columns, of_event, of_session, values};
 use crate::store::{commit, execute, fetch, fetch_one};
-use crate::end;
 
 pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn) -> Result<SignedIn, Failure> {
     // An answer before the commit rolls everything back.
@@ -47,14 +47,8 @@ pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn)
 /// The user and the one connection under `(user, software)`: `UNIQUE` makes concurrent sign-ins agree on it (I-16).
 async fn put_connection<DB: Dialect>(db: &mut DB::Connection, sign_in: &SignIn) -> Result<ConnectionId, Failure> {
     let SignIn { user, software, new_connection, session, now, .. } = sign_in;
-    let row = values![
-        &user.id,
-        &user.issuer,
-        &user.tenant,
-        &user.object_id,
-        user.name.as_deref(),
-        user.email.as_deref()
-    ];
+    let row =
+        values![&user.id, &user.issuer, &user.tenant, &user.object_id, user.name.as_deref(), user.email.as_deref()];
     execute::<DB>(db, DB::SQL.put_user, row).await?;
     let row = values![new_connection, &user.id, software, &session.platform, *now, *now];
     execute::<DB>(db, DB::SQL.put_connection, row).await?;

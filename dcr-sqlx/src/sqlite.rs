@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Pool, Sqlite};
+use sqlx::{Pool, Sqlite};
 
+use crate::SqliteStore;
 use crate::dialect::{Dialect as _, Fault};
 use crate::file::DatabaseFile;
 use crate::migrate::{self, OpenError};
-use crate::{SqlStore, SqliteStore};
 
 /// How long a request waits for a connection, and a transaction for that of another process.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,10 +28,10 @@ impl SqliteStore {
     pub async fn open(url: &str) -> Result<Self, OpenError> {
         let options: SqliteConnectOptions = url.parse().map_err(OpenError::Url)?;
         let options = options.busy_timeout(PATIENCE).foreign_keys(true).synchronous(SqliteSynchronous::Normal);
-        if options.to_url_lossy().query_pairs().any(|(key, value)| key == "mode" && value == "memory") {
+        if is_in_memory(url) {
             let only = pool(1).connect_with(options).await.map_err(OpenError::Database)?;
             migrate::sqlite(&only).await?;
-            return Ok(SqlStore { writer: only.clone(), reader: only, file: None });
+            return Ok(Self { writer: only.clone(), reader: only, file: None });
         }
 
         let path = options.get_filename().to_owned();
@@ -44,8 +44,13 @@ impl SqliteStore {
         let writer = open_writer(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         migrate::sqlite(&writer).await?;
         let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(SqlStore { writer, reader, file: Some(file) })
+        Ok(Self { writer, reader, file: Some(file) })
     }
+}
+
+fn is_in_memory(url: &str) -> bool {
+    let (database, parameters) = url.split_once('?').unwrap_or((url, ""));
+    database.ends_with(":memory:") || parameters.split('&').any(|parameter| parameter == "mode=memory")
 }
 
 /// Connections are kept for good: there is nothing to refresh in them, and a new one might open another file.
@@ -73,4 +78,134 @@ async fn open_writer(options: SqliteConnectOptions) -> Result<Pool<Sqlite>, Open
 
 fn is_passing(error: &dyn sqlx::error::DatabaseError) -> bool {
     Sqlite::fault(error) == Fault::Conflict || error.code().is_some_and(|code| code == "5")
+}
+
+#[cfg(test)]
+mod tests {
+    use dcr_core::Timestamp;
+    use dcr_core::record::{Event, EventKind};
+    use dcr_core::session::{ConnectionId, EventId, SessionId};
+    use dcr_core::store::{EventQuery, Store as _, StoreError, Target};
+    use sqlx::{Executor as _, Row as _};
+
+    use super::*;
+
+    async fn store() -> SqliteStore {
+        SqliteStore::open("sqlite::memory:").await.unwrap()
+    }
+
+    fn event(n: u8) -> Event {
+        Event::new(EventId::from_bytes([n; 16]), Timestamp::from_unix_seconds(i64::from(n)), EventKind::Anomaly)
+    }
+
+    /// A user, a connection and a session, as some other version may have written them.
+    const ROWS: &str = "INSERT INTO dcr_users VALUES ('usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'i', 't', 'o', NULL, NULL);
+         INSERT INTO dcr_connections VALUES (zeroblob(16), 'usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', x'61', x'61', 0, 0);
+         INSERT INTO dcr_sessions VALUES (zeroblob(16), zeroblob(16), 'usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', x'61',
+             'sealed', x'61', 'none', NULL, x'61', 'c', 'r', 's', 1, 0, 0, NULL, 0, 9, 9, NULL, NULL);";
+
+    #[tokio::test]
+    async fn every_statement_prepares() {
+        let store = store().await;
+        let mut connection = store.writer.acquire().await.unwrap();
+        let statements = Sqlite::SQL.to_prepare();
+        assert!(statements.len() > 35);
+        for (name, sql) in statements {
+            connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert!(!sql.contains('*') || sql.contains("COUNT(*)"), "{name} names no columns");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_often_reads_an_index() {
+        let store = store().await;
+        for (sql, index) in [
+            (Sqlite::SQL.ended_since, "USING COVERING INDEX dcr_sessions_by_end"),
+            (Sqlite::SQL.session_view, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
+            (Sqlite::SQL.refresh, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
+            (Sqlite::SQL.redeem, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
+            (Sqlite::SQL.find_connection, "(user_id=? AND software=?)"),
+            (Sqlite::SQL.idle_sessions, "USING INDEX dcr_sessions_by_connection"),
+            (Sqlite::SQL.not_ended_of_user, "USING INDEX dcr_sessions_by_user"),
+            (Sqlite::SQL.not_ended_of_client, "USING INDEX dcr_sessions_by_client"),
+            (Sqlite::SQL.connections_of, "(user_id=?)"),
+            (Sqlite::SQL.events, "USING INDEX dcr_events_by_time"),
+            (Sqlite::SQL.events_of_user, "USING INDEX dcr_events_by_user"),
+            (Sqlite::SQL.events_of_session, "USING INDEX dcr_events_by_session"),
+            (Sqlite::SQL.sweep, "USING INDEX dcr_sessions_by_expiry"),
+            (Sqlite::SQL.sweep, "USING INDEX dcr_sessions_by_end"),
+        ] {
+            let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
+            let plan = sqlx::raw_sql(explain).fetch_all(&store.writer).await.unwrap();
+            let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
+            assert!(plan.iter().any(|line| line.contains(index)), "{sql}\n{plan:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_row_that_does_not_decode_is_inconsistent_and_says_which_column() {
+        for (damage, column) in [
+            ("UPDATE dcr_sessions SET provenance = 'invented'", "provenance"),
+            ("UPDATE dcr_sessions SET auth_method = 'private_key_jwt'", "auth_method"),
+            ("UPDATE dcr_sessions SET client_id = x'20'", "client_id"),
+            ("UPDATE dcr_sessions SET redirect_uri = x'ff'", "redirect_uri"),
+            (
+                "PRAGMA foreign_keys = OFF; UPDATE dcr_sessions SET user_id = 'ada'; UPDATE dcr_users SET user_id = 'ada'",
+                "user_id",
+            ),
+        ] {
+            let store = store().await;
+            sqlx::raw_sql(ROWS).execute(&store.writer).await.unwrap();
+            let id = SessionId::from_bytes([0; 16]);
+            assert!(store.session(id).await.unwrap().is_some());
+            sqlx::raw_sql(damage).execute(&store.writer).await.unwrap();
+            let error = store.session(id).await.unwrap_err();
+            assert!(matches!(&error, StoreError::Inconsistent(text) if text.contains(column)), "{damage}: {error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_or_a_file_that_became_read_only_is_unavailable_and_nothing_was_written() {
+        let store = store().await;
+        sqlx::raw_sql(ROWS).execute(&store.writer).await.unwrap();
+        for (trouble, end) in [
+            ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"),
+            ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+        ] {
+            sqlx::raw_sql(trouble).execute(&store.writer).await.unwrap();
+            let mut refused = 0;
+            for n in 0..=255 {
+                let mut event = event(n);
+                event.reason = "long ".repeat(1_000);
+                match store.record(event).await {
+                    Ok(()) => {}
+                    Err(StoreError::Unavailable(_)) => refused += 1,
+                    Err(other) => panic!("{trouble}: {other}"),
+                }
+            }
+            assert!(refused > 200, "{trouble}: {refused}");
+            let target = Target::Connection(ConnectionId::from_bytes([0; 16]));
+            let before = store.events(&EventQuery { limit: 1_000, ..EventQuery::default() }).await.unwrap();
+            let mut long = event(1);
+            long.reason = "long ".repeat(10_000);
+            let now = Timestamp::from_unix_seconds(1);
+            assert!(
+                matches!(store.revoke(&target, "test", now, long).await, Err(StoreError::Unavailable(_))),
+                "{trouble}"
+            );
+            let after = store.events(&EventQuery { limit: 1_000, ..EventQuery::default() }).await.unwrap();
+            assert_eq!(before, after);
+            let view = store.session(SessionId::from_bytes([0; 16])).await.unwrap().unwrap();
+            assert_eq!(view.session.ended, None, "{trouble}");
+            sqlx::raw_sql(end).execute(&store.writer).await.unwrap();
+            sqlx::raw_sql("DELETE FROM dcr_events").execute(&store.writer).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn an_id_that_exists_already_is_inconsistent() {
+        let store = store().await;
+        store.record(event(1)).await.unwrap();
+        assert!(matches!(store.record(event(1)).await, Err(StoreError::Inconsistent(_))));
+    }
 }

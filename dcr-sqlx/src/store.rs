@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dcr_core::record::Event;
+use dcr_core::session::{Connection, ConnectionId, Generation, Session, SessionId, UserId};
 use dcr_core::store::{
     Advance, Advanced, BlockKind, Counts, EventQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
     Target,
 };
-use dcr_core::record::Event;
-use dcr_core::session::{Connection, ConnectionId, Generation, Session, SessionId, UserId};
 use dcr_core::{Secret, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::{Pool, Transaction};
@@ -277,6 +277,8 @@ impl<DB: Dialect> SqlStore<DB> {
         execute::<DB>(&mut transaction, DB::SQL.put_secret, values![candidate.expose()]).await?;
         let kept = fetch_one::<DB, _>(&mut transaction, DB::SQL.secret, values![], Columns::secret).await?;
         commit(transaction).await?;
-        kept.ok_or_else(|| Failure::Store(StoreError::Inconsistent("the secret that was written is not there".to_owned())))
+        kept.ok_or_else(|| {
+            Failure::Store(StoreError::Inconsistent("the secret that was written is not there".to_owned()))
+        })
     }
 }

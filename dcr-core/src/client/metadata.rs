@@ -21,6 +21,9 @@ pub(crate) struct RegistrationRequest {
     response_types: Option<Vec<String>>,
     scope: Option<serde_json::Value>,
     software_statement: Option<serde_json::Value>,
+    /// Read only so that the parser's limit on depth holds for what is ignored, too (DCR-02).
+    #[serde(flatten)]
+    _ignored: std::collections::BTreeMap<String, serde_json::Value>,
 }
 
 /// A registration that can be sealed.

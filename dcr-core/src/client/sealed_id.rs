@@ -67,7 +67,7 @@ impl SealedClient {
             },
             unique: unique.as_ref().map(<[u8; 12]>::as_slice),
             name: self.name.as_deref(),
-            redirects: self.redirects.iter().map(|r| dictionary::pack(r.as_str())).collect(),
+            redirects: pack(&self.redirects),
         };
         let mut sealed = keys.id().0.to_vec();
         sealed.extend(postcard::to_allocvec(&body).map_err(|_| RandomUnavailable)?);
@@ -96,18 +96,9 @@ impl SealedId {
 
 fn decode(body: &[u8]) -> Option<SealedClient> {
     let body: Body<'_> = postcard::from_bytes(body).ok()?;
-    let redirects = body
-        .redirects
-        .iter()
-        .map(|packed| {
-            let text = dictionary::unpack(packed)?;
-            // It passed the gate before it was sealed; custom schemes are checked against today's list by `resolve`.
-            CanonicalRedirect::parse(&text, std::slice::from_ref(&text)).ok()
-        })
-        .collect::<Option<Vec<_>>>()?;
     Some(SealedClient {
         name: body.name.map(str::to_owned),
-        redirects,
+        redirects: unpack(&body.redirects)?,
         auth_method: match body.auth_method {
             0 => AuthMethod::None,
             1 => AuthMethod::ClientSecretPost,
@@ -116,6 +107,34 @@ fn decode(body: &[u8]) -> Option<SealedClient> {
         },
         refresh: body.flags & FLAG_REFRESH != 0,
     })
+}
+
+/// Each redirect as the length of what it shares with the one before it, and the rest in dictionary form.
+fn pack(redirects: &[CanonicalRedirect]) -> Vec<Vec<u8>> {
+    let mut before = "";
+    redirects
+        .iter()
+        .map(|redirect| {
+            let text = redirect.as_str();
+            let shared = text.bytes().zip(before.bytes()).take(255).take_while(|(a, b)| a == b).count();
+            before = text;
+            let mut packed = vec![u8::try_from(shared).unwrap_or(u8::MAX)];
+            packed.extend(dictionary::pack(text.get(shared..).unwrap_or("")));
+            packed
+        })
+        .collect()
+}
+
+fn unpack(packed: &[Vec<u8>]) -> Option<Vec<CanonicalRedirect>> {
+    let mut redirects: Vec<CanonicalRedirect> = Vec::with_capacity(packed.len());
+    for one in packed {
+        let (shared, rest) = one.split_first()?;
+        let before = redirects.last().map_or("", CanonicalRedirect::as_str);
+        let text = format!("{}{}", before.get(..usize::from(*shared))?, dictionary::unpack(rest)?);
+        // It passed the gate before it was sealed; `resolve` checks custom schemes against today's list.
+        redirects.push(CanonicalRedirect::parse(&text, std::slice::from_ref(&text)).ok()?);
+    }
+    Some(redirects)
 }
 
 /// The secret of a confidential sealed client, derived from its id: nothing has to be stored.
@@ -225,10 +244,18 @@ mod tests {
         let id = seal(&sealed, &ring);
         assert!(id.as_str().len() < 160, "{} bytes", id.as_str().len());
         assert_eq!(SealedId::open(&id, &ring), SealedId::Genuine(sealed));
-        let long: Vec<String> = (0..4).map(|i| format!("https://{i}{}.internal.corp/cb", "x".repeat(30))).collect();
-        let long: Vec<&str> = long.iter().map(String::as_str).collect();
-        let id = seal(&client(&long, AuthMethod::ClientSecretPost), &ring);
+        let corporate = client(
+            &[
+                "https://assistant.internal.contoso-engineering.example/integrations/mcp/oauth/callback",
+                "https://assistant.staging.contoso-engineering.example/integrations/mcp/oauth/callback",
+                "https://assistant.internal.contoso-engineering.example/integrations/mcp/oauth/callback/debug",
+                "http://127.0.0.1/oauth/callback",
+            ],
+            AuthMethod::ClientSecretPost,
+        );
+        let id = seal(&corporate, &ring);
         assert!(id.as_str().len() < 300, "{} bytes", id.as_str().len());
+        assert_eq!(SealedId::open(&id, &ring), SealedId::Genuine(corporate));
     }
 
     #[test]

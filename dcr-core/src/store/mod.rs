@@ -14,7 +14,7 @@
 //! * A store that cannot answer says [`StoreError::Unavailable`] within a few seconds and never guesses. Conflicts that a
 //!   retry mends (serialisation failures, deadlocks, a busy file) are retried inside, with a bound.
 //!
-//! A backend proves this by running [`conformance`] (feature `conformance`).
+//! A backend proves this by running the suite in `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -7,14 +7,10 @@ use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The columns of a session, in the order in which [`crate::rows`] reads and writes them.
 macro_rules! session_columns {
-    ($s:literal) => {
-        concat!(
-            $s, "session_id, ", $s, "connection_id, ", $s, "user_id, ", $s, "client_id, ", $s, "provenance, ",
-            $s, "platform, ", $s, "auth_method, ", $s, "adopted_secret, ", $s, "redirect_uri, ", $s, "code_challenge, ",
-            $s, "resource, ", $s, "scope, ", $s, "refreshable, ", $s, "generation, ", $s, "created_at, ",
-            $s, "redeemed_at, ", $s, "advanced_at, ", $s, "expires_at, ", $s, "absolute_expires_at, ", $s, "ended_at, ",
-            $s, "end_reason"
-        )
+    () => {
+        "session_id, connection_id, user_id, client_id, provenance, platform, auth_method, adopted_secret, \
+         redirect_uri, code_challenge, resource, scope, refreshable, generation, created_at, redeemed_at, advanced_at, \
+         expires_at, absolute_expires_at, ended_at, end_reason"
     };
 }
 
@@ -60,19 +56,19 @@ impl Dialect for Sqlite {
              WHERE connection_id = ? AND ended_at IS NULL AND expires_at > ? ORDER BY advanced_at, session_id",
         add_session: concat!(
             "INSERT INTO dcr_sessions (",
-            session_columns!(""),
+            session_columns!(),
             ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         ),
         add_event: "INSERT INTO dcr_events \
              (event_id, at, kind, reason, user_id, connection_id, session_id, client_id, platform) \
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 
-        session: concat!("SELECT ", session_columns!(""), " FROM dcr_sessions WHERE session_id = ?"),
+        session: concat!("SELECT ", session_columns!(), " FROM dcr_sessions WHERE session_id = ?"),
         session_view: concat!(
             "SELECT ",
-            session_columns!("s."),
-            ", u.user_id, u.issuer, u.tenant, u.object_id, u.name, u.email FROM dcr_sessions AS s \
-             JOIN dcr_users AS u ON u.user_id = s.user_id WHERE s.session_id = ?"
+            session_columns!(),
+            ", user_id, issuer, tenant, object_id, name, email FROM dcr_sessions JOIN dcr_users USING (user_id) \
+             WHERE session_id = ?"
         ),
         redeem: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at), \
              redeemed_at = ?, adopted_secret = ? \
@@ -101,7 +97,7 @@ impl Dialect for Sqlite {
              WHERE c.user_id = ? ORDER BY c.created_at, c.connection_id, a.first_used_at, a.client_id",
         sessions_of: concat!(
             "SELECT ",
-            session_columns!(""),
+            session_columns!(),
             " FROM dcr_sessions WHERE connection_id = ? ORDER BY created_at, session_id"
         ),
         counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \

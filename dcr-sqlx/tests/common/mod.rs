@@ -1,6 +1,6 @@
 //! A directory for each test, removed at its end.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -14,10 +14,6 @@ impl TempDir {
         let path = std::env::temp_dir().join(format!("dcr-sqlx-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.0
     }
 
     pub(crate) fn file(&self) -> PathBuf {

@@ -86,6 +86,13 @@ pub async fn what_is_gone_does_not_advance(store: AnyStore) {
     assert_eq!(advanced(&store, 2, advance(0, 10)).await, Advanced::Gone(Some(ended.clone())));
     assert_eq!(view(&store, 2).await.session, ended);
 
+    open(&store, sign_in(3)).await;
+    advanced(&store, 3, advance(0, 10)).await;
+    revoke(&store, &Target::Session(session_id(3)), 11).await;
+    let ended = view(&store, 3).await.session;
+    assert_eq!(advanced(&store, 3, advance(1, 12)).await, Advanced::Gone(Some(ended.clone())));
+    assert_eq!(view(&store, 3).await.session, ended);
+
     let mut last = sign_in(4);
     last.session.generation = Generation::new(u32::MAX);
     open(&store, last).await;

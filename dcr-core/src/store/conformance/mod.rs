@@ -108,9 +108,8 @@ macro_rules! store_conformance {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $case() {
-                let (store, guard) = $fresh.await;
+                let (store, _guard) = $fresh.await;
                 $crate::store::conformance::$case(store).await;
-                drop(guard);
             }
         )*
     };

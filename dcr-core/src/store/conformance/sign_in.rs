@@ -191,9 +191,12 @@ pub async fn the_alias_unused_longest_goes(store: AnyStore) {
     assert_eq!(aliases(store.connections_of(&user).await.unwrap()), ["five"].map(client_id));
     open(&store, capped(7, "six", 0)).await;
     assert_eq!(aliases(store.connections_of(&user).await.unwrap()), ["six"].map(client_id));
+    // Also when the clock of this replica is behind.
+    open(&store, SignIn { now: at(-50), ..capped(8, "seven", 1) }).await;
+    assert_eq!(aliases(store.connections_of(&user).await.unwrap()), ["seven"].map(client_id));
     // A forgotten alias is a forgotten label: its session lives.
     assert!(is_live(&store, 1, at(10)).await);
-    let bob = SignIn { max_aliases: 1, ..sign_in_of(8, "bob") };
+    let bob = SignIn { max_aliases: 1, ..sign_in_of(9, "bob") };
     open(&store, bob).await;
     assert_eq!(counts(&store).await.aliases, 2, "a cap is per connection");
 }

@@ -1,0 +1,34 @@
+//! The example MCP server on axum: what an application has to add to be signed in to.
+
+use std::future::IntoFuture as _;
+use std::io;
+
+use axum::Router;
+use axum::routing::get;
+use dcr_examples_common::{Example, GREETING};
+
+/// The whole application. An existing MCP server adds the guard and the `merge`.
+pub fn app(example: &Example) -> Router {
+    let engine = example.engine.clone();
+    Router::new()
+        .nest_service("/mcp", example.mcp())
+        .route("/protected", get(GREETING))
+        .route_layer(engine.guard()) // everything above needs an access token
+        .route("/open", get(GREETING))
+        .merge(dcr_axum::router(engine)) // metadata, register, authorize, token, ...
+}
+
+/// Serves it until a stop is asked for and the requests that are running then are done, or had their time.
+///
+/// # Errors
+/// If the system refuses to go on listening.
+pub async fn serve(example: Example) -> io::Result<()> {
+    let app = app(&example);
+    let stop = example.stop.clone();
+    let stopping = stop.clone();
+    let server = axum::serve(example.listener, app).with_graceful_shutdown(async move { stopping.requested().await });
+    tokio::select! {
+        served = server.into_future() => served,
+        () = stop.overdue() => Ok(()),
+    }
+}

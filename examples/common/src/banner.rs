@@ -1,0 +1,57 @@
+//! What is printed at the start: what to do next, where things are, and nothing secret.
+
+use std::fmt;
+use std::io::{self, Write as _};
+
+/// What is printed.
+pub(crate) struct Banner {
+    pub(crate) name: String,
+    pub(crate) mcp_url: String,
+    pub(crate) login: Login,
+    pub(crate) data: String,
+}
+
+/// Who signs people in.
+pub(crate) enum Login {
+    Entra { tenant: String },
+    Oidc { issuer: String },
+    Development { url: String },
+}
+
+impl Banner {
+    pub(crate) fn print(&self) {
+        let mut out = io::stdout().lock();
+        // A server runs as well with its output closed.
+        let _: io::Result<()> = write!(out, "{self}").and_then(|()| out.flush());
+    }
+}
+
+impl fmt::Display for Banner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, mcp_url, login, data } = self;
+        writeln!(
+            f,
+            "{name} is ready. Add this URL to an MCP client and sign in; it needs no client id and no secret:"
+        )?;
+        writeln!(f)?;
+        writeln!(f, "    {mcp_url}")?;
+        writeln!(f)?;
+        writeln!(f, "Claude Code:      claude mcp add --transport http example {mcp_url}")?;
+        writeln!(
+            f,
+            "Inspector:        npx @modelcontextprotocol/inspector --cli {mcp_url} --transport http --method tools/list"
+        )?;
+        writeln!(f, "Inspector, web:   npx @modelcontextprotocol/inspector --server-url {mcp_url} --transport http")?;
+        writeln!(f)?;
+        match login {
+            Login::Entra { tenant } => writeln!(f, "Sign-in:          Microsoft Entra ID, tenant {tenant}")?,
+            Login::Oidc { issuer } => writeln!(f, "Sign-in:          {issuer}")?,
+            Login::Development { url } => {
+                writeln!(f, "Sign-in:          development provider at {url}")?;
+                writeln!(f, "                  DEVELOPMENT ONLY: it checks no password")?;
+            }
+        }
+        writeln!(f, "Data:             {data}")?;
+        writeln!(f, "Stop:             ctrl-c")
+    }
+}

@@ -1,0 +1,217 @@
+//! From settings to an engine and a listener: whatever can fail has failed before anything is served.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dcr_core::store::{MemoryStore, Store};
+use dcr_core::upstream::{EntraConfig, OidcProvider, ProviderConfigError, ReqwestFetch};
+use dcr_core::{ConfigError, DcrEngine, Resource, SystemClock};
+use dcr_dev_idp::{DevIdp, RunningIdp};
+use dcr_sqlx::OpenError;
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::banner::{Banner, Login};
+use crate::settings::{Database, Provider, Secrets};
+use crate::{Failure, McpService, Settings, Stop, tools};
+
+/// An example server that is ready to be served.
+///
+/// It holds the development provider, if there is one: keep it for as long as the server runs.
+pub struct Example {
+    /// The authorization server.
+    pub engine: DcrEngine,
+    /// Where to listen; bound already.
+    pub listener: TcpListener,
+    /// When to stop.
+    pub stop: Stop,
+    name: String,
+    banner: Banner,
+    _dev_idp: Option<RunningIdp>,
+}
+
+impl Example {
+    /// Takes the port, opens the database and builds the engine.
+    ///
+    /// # Errors
+    /// [`Failure`] says what to change.
+    pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        let in_the_way = |error: io::Error| {
+            Failure::start(format!("cannot listen on {} (DCR_BIND): {error}; choose another port", settings.bind))
+        };
+        let listener = TcpListener::bind(settings.bind).await.map_err(in_the_way)?;
+        let public_url = match settings.public_url {
+            Some(url) => url,
+            None => origin_of(listener.local_addr().map_err(in_the_way)?),
+        };
+        let data = match &settings.database {
+            Database::Memory => "in memory, gone when the server stops".to_owned(),
+            Database::Url(url) => without_credentials(url),
+        };
+        let (provider, login, dev_idp) = log_in(settings.provider).await?;
+        let builder = DcrEngine::builder(public_url)
+            .resource(Resource::new("/mcp", &settings.server_name).scope("mcp", "Use the tools of this server"))
+            .provider(Arc::new(provider))
+            .store(open(settings.database).await?)
+            .adoption(settings.adoption)
+            .registration(settings.registration)
+            .admission(settings.admission)
+            .lifetimes(settings.lifetimes);
+        let builder = match settings.secrets {
+            Secrets::Store => builder.secret_from_store(),
+            Secrets::Given { active, retired } => builder.secrets(active, retired),
+        };
+        let builder = settings.custom_redirects.into_iter().fold(builder, |builder, uri| builder.custom_redirect(uri));
+        let builder = match settings.resource_server {
+            Some((id, secret)) => builder.resource_server(id, &secret),
+            None => builder,
+        };
+        let engine = builder.build().await?;
+        let banner = Banner { name: settings.server_name.clone(), mcp_url: mcp_url(&engine), login, data };
+        Ok(Self { engine, listener, stop: Stop::default(), name: settings.server_name, banner, _dev_idp: dev_idp })
+    }
+
+    /// The MCP endpoint, to be served at `/mcp` behind [`DcrEngine::guard`].
+    #[must_use]
+    pub fn mcp(&self) -> McpService {
+        tools::service(&self.name, self.engine.issuer(), self.stop.streams())
+    }
+
+    /// The URL to add to a client.
+    #[must_use]
+    pub fn mcp_url(&self) -> &str {
+        &self.banner.mcp_url
+    }
+
+    /// Prints what to do next.
+    pub fn announce(&self) {
+        self.banner.print();
+    }
+}
+
+fn mcp_url(engine: &DcrEngine) -> String {
+    format!("{}/mcp", engine.issuer())
+}
+
+/// The base URL of a server that listens here.
+fn origin_of(address: SocketAddr) -> String {
+    let text = format!("http://{address}");
+    // Without the port if that is the default one, as clients write it.
+    Url::parse(&text).map_or(text, |url| url.origin().ascii_serialization())
+}
+
+/// A database URL as it may be shown: no user, no password, no parameters.
+fn without_credentials(url: &str) -> String {
+    let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+    let place = rest.split('?').next().unwrap_or_default();
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    match scheme {
+        "sqlite" => format!("{} (SQLite)", place.trim_start_matches("//")),
+        _ => format!("{scheme}://{}", place.trim_start_matches("//")),
+    }
+}
+
+async fn open(database: Database) -> Result<Arc<dyn Store>, Failure> {
+    let url = match database {
+        Database::Memory => return Ok(Arc::new(MemoryStore::new())),
+        Database::Url(url) => url,
+    };
+    dcr_sqlx::connect(&url).await.map_err(|error| {
+        let text = format!("DCR_DATABASE_URL: {error}");
+        match error {
+            OpenError::UnknownScheme | OpenError::MissingFeature { .. } | OpenError::Url(_) | OpenError::NoFile => {
+                Failure::Configuration(text)
+            }
+            _ => Failure::Start(text),
+        }
+    })
+}
+
+async fn log_in(provider: Provider) -> Result<(OidcProvider, Login, Option<RunningIdp>), Failure> {
+    let fetch = Arc::new(ReqwestFetch::new().map_err(|error| Failure::start(error.to_string()))?);
+    let clock = Arc::new(SystemClock);
+    match provider {
+        Provider::Entra { config, tenant } => {
+            let provider = OidcProvider::entra(config, fetch, clock).map_err(|error| wrong("DCR_AZURE_", &error))?;
+            Ok((provider, Login::Entra { tenant }, None))
+        }
+        Provider::Oidc { config, issuer } => {
+            let provider = OidcProvider::new(config, fetch, clock).map_err(|error| wrong("DCR_OIDC_", &error))?;
+            Ok((provider, Login::Oidc { issuer }, None))
+        }
+        Provider::Development { bind, allowed_tenants } => {
+            let idp = development_provider(bind).await?;
+            // The same path as in production: Entra ID, of another authority.
+            let config = EntraConfig::new(idp.tenant_id(), idp.client_id(), idp.client_secret())
+                .authority(idp.issuer())
+                .allowed_tenants(allowed_tenants);
+            let provider = OidcProvider::entra(config, fetch, clock).map_err(|error| wrong("DCR_DEV_IDP_", &error))?;
+            Ok((provider, Login::Development { url: idp.issuer() }, Some(idp)))
+        }
+    }
+}
+
+/// On a free port if the one it should have is taken, for example by another example server.
+async fn development_provider(bind: SocketAddr) -> Result<RunningIdp, Failure> {
+    let started = match DevIdp::builder().bind(bind).start().await {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            DevIdp::builder().bind(SocketAddr::new(bind.ip(), 0)).start().await
+        }
+        started => started,
+    };
+    started.map_err(|error| {
+        let text = format!("the development provider cannot listen on {bind} (DCR_DEV_IDP_BIND): {error}");
+        match error.kind() {
+            io::ErrorKind::InvalidInput => Failure::Configuration(text),
+            _ => Failure::Start(text),
+        }
+    })
+}
+
+fn wrong(variables: &str, error: &ProviderConfigError) -> Failure {
+    let hint = match error {
+        ProviderConfigError::TenantsNotListed(_) => " (in DCR_ALLOWED_TENANTS)",
+        _ => "",
+    };
+    Failure::configuration(format!("{variables}…: {error}{hint}"))
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let variable = match &error {
+            ConfigError::Store(_) => return Self::start(format!("DCR_DATABASE_URL: {error}")),
+            ConfigError::Random(_) => return Self::start(error.to_string()),
+            ConfigError::PublicUrl { .. } => "DCR_PUBLIC_URL",
+            ConfigError::Keys(_) | ConfigError::NoSecret => "DCR_SECRET",
+            ConfigError::Lifetime(_) => "DCR_…_TTL",
+            ConfigError::CustomRedirect(_) => "DCR_CUSTOM_REDIRECTS",
+            _ => return Self::configuration(error.to_string()),
+        };
+        Self::configuration(format!("{variable}: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn op_07_a_database_is_named_without_what_opens_it() {
+        assert_eq!(without_credentials("sqlite://dcr.db"), "dcr.db (SQLite)");
+        assert_eq!(without_credentials("sqlite:///var/lib/dcr.db?mode=rwc"), "/var/lib/dcr.db (SQLite)");
+        assert_eq!(
+            without_credentials("postgres://u:p%40@db.example:5432/dcr?password=x"),
+            "postgres://db.example:5432/dcr"
+        );
+        assert_eq!(without_credentials("postgres://u:p@ss@db.example/dcr"), "postgres://db.example/dcr");
+        assert_eq!(without_credentials("nonsense"), "://nonsense");
+    }
+
+    #[test]
+    fn the_base_url_of_a_listener_is_one_that_clients_would_write() {
+        assert_eq!(origin_of(SocketAddr::from(([127, 0, 0, 1], 8080))), "http://127.0.0.1:8080");
+        assert_eq!(origin_of(SocketAddr::from(([127, 0, 0, 1], 80))), "http://127.0.0.1");
+        assert_eq!(origin_of("[::1]:8080".parse().unwrap()), "http://[::1]:8080");
+    }
+}

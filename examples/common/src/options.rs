@@ -1,0 +1,122 @@
+//! The settings as they are written: by environment or as flags, all text, none checked.
+
+use clap::Parser;
+
+/// An MCP server that any MCP client can sign in to.
+///
+/// Without any configuration it listens on 127.0.0.1:8080, keeps its data in dcr.db, and signs people in against a
+/// development provider of its own. An empty variable counts as one that is not set.
+#[derive(Clone, Default, Parser)]
+#[expect(clippy::exhaustive_structs, reason = "tests fill in what they need and take the rest from `default()`")]
+pub struct Options {
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "DCR_BIND", value_name = "ADDRESS")]
+    pub bind: Option<String>,
+
+    /// Issuer and base URL, as clients see it; plain http only on loopback [default: the listen address, if loopback]
+    #[arg(long, env = "DCR_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
+
+    /// What the server is called on the consent page [default: Example MCP server]
+    #[arg(long, env = "DCR_SERVER_NAME", value_name = "NAME")]
+    pub server_name: Option<String>,
+
+    /// Where the data is: sqlite://FILE, or memory: for tests [default: sqlite://dcr.db]
+    #[arg(long, env = "DCR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+
+    /// Secrets of 32 bytes in base64, by commas, the first seals; or `store`: the database makes and keeps one
+    /// [default on loopback: store]
+    ///
+    /// Make one with `openssl rand -base64 32`. Rather set the variable than the flag: others see a command line.
+    #[arg(long, env = "DCR_SECRET", value_name = "SECRETS", hide_env_values = true)]
+    pub secret: Option<String>,
+
+    /// Former secrets, which still verify client ids and client secrets and nothing else
+    #[arg(long, env = "DCR_SECRET_RETIRED", value_name = "SECRETS", hide_env_values = true)]
+    pub secret_retired: Option<String>,
+
+    /// Sign in with Entra ID: the tenant's id or domain, `organizations` or `common`
+    #[arg(long, env = "DCR_AZURE_TENANT_ID", value_name = "TENANT")]
+    pub azure_tenant_id: Option<String>,
+
+    /// The application's id in Entra ID
+    #[arg(long, env = "DCR_AZURE_CLIENT_ID", value_name = "ID")]
+    pub azure_client_id: Option<String>,
+
+    /// The application's secret in Entra ID
+    #[arg(long, env = "DCR_AZURE_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub azure_client_secret: Option<String>,
+
+    /// Base of the Entra ID authority, for national clouds [default: https://login.microsoftonline.com]
+    #[arg(long, env = "DCR_AZURE_AUTHORITY", value_name = "URL")]
+    pub azure_authority: Option<String>,
+
+    /// Sign in with any OpenID Connect provider: its issuer
+    #[arg(long, env = "DCR_OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+
+    /// The application's id at that provider
+    #[arg(long, env = "DCR_OIDC_CLIENT_ID", value_name = "ID")]
+    pub oidc_client_id: Option<String>,
+
+    /// The application's secret at that provider; without one it is a public client there
+    #[arg(long, env = "DCR_OIDC_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub oidc_client_secret: Option<String>,
+
+    /// Where the development provider listens, if neither of the above is configured [default: 127.0.0.1:8081]
+    #[arg(long, env = "DCR_DEV_IDP_BIND", value_name = "ADDRESS")]
+    pub dev_idp_bind: Option<String>,
+
+    /// Which unknown client ids are adopted: off, platforms, platforms+loopback [default: platforms+loopback]
+    #[arg(long, env = "DCR_ADOPTION", value_name = "POLICY")]
+    pub adoption: Option<String>,
+
+    /// Which redirects may be registered: open, platforms+loopback, off [default: open]
+    #[arg(long, env = "DCR_REGISTRATION", value_name = "POLICY")]
+    pub registration: Option<String>,
+
+    /// Custom-scheme redirect URIs that may be registered, by commas, each exactly as the client sends it
+    #[arg(long, env = "DCR_CUSTOM_REDIRECTS", value_name = "URIS")]
+    pub custom_redirects: Option<String>,
+
+    /// Only people whose verified address is in one of these domains, by commas
+    #[arg(long, env = "DCR_ALLOWED_DOMAINS", value_name = "DOMAINS")]
+    pub allowed_domains: Option<String>,
+
+    /// Only these people, by commas: object ids, or verified addresses
+    #[arg(long, env = "DCR_ALLOWED_USERS", value_name = "USERS")]
+    pub allowed_users: Option<String>,
+
+    /// Only these Entra ID tenants, by commas; `*` for all with `organizations` and `common`
+    #[arg(long, env = "DCR_ALLOWED_TENANTS", value_name = "TENANTS")]
+    pub allowed_tenants: Option<String>,
+
+    /// Life of an authorization code in seconds [default: 60]
+    #[arg(long, env = "DCR_CODE_TTL", value_name = "SECONDS")]
+    pub code_ttl: Option<String>,
+
+    /// Life of an access token in seconds [default: 900]
+    #[arg(long, env = "DCR_ACCESS_TOKEN_TTL", value_name = "SECONDS")]
+    pub access_token_ttl: Option<String>,
+
+    /// Life of a refresh token that is not used, in seconds [default: 2592000, which is 30 days]
+    #[arg(long, env = "DCR_REFRESH_IDLE_TTL", value_name = "SECONDS")]
+    pub refresh_idle_ttl: Option<String>,
+
+    /// Life of a session, however often it is refreshed, in seconds [default: 7776000, which is 90 days]
+    #[arg(long, env = "DCR_REFRESH_ABSOLUTE_TTL", value_name = "SECONDS")]
+    pub refresh_absolute_ttl: Option<String>,
+
+    /// How long the refresh token before the current one still answers, in seconds [default: 30]
+    #[arg(long, env = "DCR_REFRESH_GRACE", value_name = "SECONDS")]
+    pub refresh_grace: Option<String>,
+
+    /// `id:secret` of a resource server that may introspect every token
+    #[arg(long, env = "DCR_RESOURCE_SERVER", value_name = "ID:SECRET", hide_env_values = true)]
+    pub resource_server: Option<String>,
+
+    /// What is logged to standard error, as a filter of the tracing crate [default: info]
+    #[arg(long, env = "DCR_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}

@@ -1,0 +1,367 @@
+//! The settings, checked. What is wrong is said in terms of the variables, with what to write instead.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::Parser as _;
+use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
+use dcr_core::{AdoptionPolicy, Lifetimes, RegistrationPolicy, Secret};
+use tracing_subscriber::EnvFilter;
+use url::{Host, Url};
+
+use crate::{Failure, Options};
+
+/// How to run a server, checked as far as that goes without opening anything. Made by [`Settings::from_env`].
+pub struct Settings {
+    pub(crate) bind: SocketAddr,
+    /// Absent: the listen address, which is a loopback one then.
+    pub(crate) public_url: Option<String>,
+    pub(crate) server_name: String,
+    pub(crate) database: Database,
+    pub(crate) secrets: Secrets,
+    pub(crate) provider: Provider,
+    pub(crate) adoption: AdoptionPolicy,
+    pub(crate) registration: RegistrationPolicy,
+    pub(crate) custom_redirects: Vec<String>,
+    pub(crate) admission: Admission,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) resource_server: Option<(String, String)>,
+    log: EnvFilter,
+}
+
+/// Where the data is.
+pub(crate) enum Database {
+    /// Gone when the server stops.
+    Memory,
+    /// Behind this URL.
+    Url(String),
+}
+
+/// Where the engine's secrets come from.
+pub(crate) enum Secrets {
+    /// The database makes and keeps one.
+    Store,
+    /// The operator.
+    Given { active: Vec<Secret>, retired: Vec<Secret> },
+}
+
+/// Who signs people in.
+pub(crate) enum Provider {
+    /// A development provider of our own, in this process.
+    Development {
+        bind: SocketAddr,
+        allowed_tenants: Vec<String>,
+    },
+    Entra {
+        config: EntraConfig,
+        tenant: String,
+    },
+    Oidc {
+        config: OidcConfig,
+        issuer: String,
+    },
+}
+
+impl Settings {
+    /// From the environment and the command line. Answers `--help` and ends the program for it.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] says what to change.
+    pub fn from_env() -> Result<Self, Failure> {
+        Self::check(Options::parse())
+    }
+
+    /// From options that were given in some other way.
+    ///
+    /// # Errors
+    /// [`Failure::Configuration`] says what to change.
+    pub fn check(options: Options) -> Result<Self, Failure> {
+        let options = options.without_empty();
+        let bind = address("DCR_BIND", options.bind.as_deref(), 8080)?;
+        let public_host = match &options.public_url {
+            Some(url) => is_loopback_url(url)?,
+            None => bind.ip().is_loopback(),
+        };
+        if options.public_url.is_none() && !public_host {
+            return Err(Failure::configuration(format!(
+                "DCR_PUBLIC_URL is missing: with DCR_BIND={bind} the server cannot know under which address clients \
+                 reach it. Set DCR_PUBLIC_URL=https://…, or listen on a loopback address such as 127.0.0.1:8080"
+            )));
+        }
+        let loopback = public_host;
+        let secrets = secrets(options.secret.as_deref(), options.secret_retired.as_deref(), loopback)?;
+        let provider = provider(&options, loopback)?;
+        Ok(Self {
+            bind,
+            secrets,
+            provider,
+            server_name: options.server_name.unwrap_or_else(|| "Example MCP server".to_owned()),
+            database: match options.database_url {
+                Some(url) if url == "memory:" => Database::Memory,
+                Some(url) => Database::Url(url),
+                None => Database::Url("sqlite://dcr.db".to_owned()),
+            },
+            adoption: parsed("DCR_ADOPTION", options.adoption.as_deref())?.unwrap_or_default(),
+            registration: parsed("DCR_REGISTRATION", options.registration.as_deref())?.unwrap_or_default(),
+            custom_redirects: list(options.custom_redirects.as_deref()),
+            admission: Admission::default()
+                .domains(list(options.allowed_domains.as_deref()))
+                .users(list(options.allowed_users.as_deref())),
+            lifetimes: Lifetimes {
+                code: seconds("DCR_CODE_TTL", options.code_ttl.as_deref(), Lifetimes::default().code)?,
+                access_token: seconds(
+                    "DCR_ACCESS_TOKEN_TTL",
+                    options.access_token_ttl.as_deref(),
+                    Lifetimes::default().access_token,
+                )?,
+                refresh_idle: seconds(
+                    "DCR_REFRESH_IDLE_TTL",
+                    options.refresh_idle_ttl.as_deref(),
+                    Lifetimes::default().refresh_idle,
+                )?,
+                refresh_absolute: seconds(
+                    "DCR_REFRESH_ABSOLUTE_TTL",
+                    options.refresh_absolute_ttl.as_deref(),
+                    Lifetimes::default().refresh_absolute,
+                )?,
+                refresh_grace: seconds(
+                    "DCR_REFRESH_GRACE",
+                    options.refresh_grace.as_deref(),
+                    Lifetimes::default().refresh_grace,
+                )?,
+                ..Lifetimes::default()
+            },
+            resource_server: options.resource_server.as_deref().map(resource_server).transpose()?,
+            log: EnvFilter::try_new(options.log.as_deref().unwrap_or("info")).map_err(|error| {
+                Failure::configuration(format!("DCR_LOG is no filter ({error}): write a level such as info or debug"))
+            })?,
+            public_url: options.public_url,
+        })
+    }
+
+    /// Logs to standard error from now on. Once a process; a second call changes nothing.
+    pub fn start_log(&self) {
+        let log = tracing_subscriber::fmt()
+            .with_env_filter(self.log.clone())
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal());
+        if log.try_init().is_err() {
+            tracing::debug!("there is a log already");
+        }
+    }
+}
+
+impl Options {
+    /// An empty variable counts as one that is not set.
+    fn without_empty(mut self) -> Self {
+        let Self {
+            bind,
+            public_url,
+            server_name,
+            database_url,
+            secret,
+            secret_retired,
+            azure_tenant_id,
+            azure_client_id,
+            azure_client_secret,
+            azure_authority,
+            oidc_issuer,
+            oidc_client_id,
+            oidc_client_secret,
+            dev_idp_bind,
+            adoption,
+            registration,
+            custom_redirects,
+            allowed_domains,
+            allowed_users,
+            allowed_tenants,
+            code_ttl,
+            access_token_ttl,
+            refresh_idle_ttl,
+            refresh_absolute_ttl,
+            refresh_grace,
+            resource_server,
+            log,
+        } = &mut self;
+        for option in [
+            bind,
+            public_url,
+            server_name,
+            database_url,
+            secret,
+            secret_retired,
+            azure_tenant_id,
+            azure_client_id,
+            azure_client_secret,
+            azure_authority,
+            oidc_issuer,
+            oidc_client_id,
+            oidc_client_secret,
+            dev_idp_bind,
+            adoption,
+            registration,
+            custom_redirects,
+            allowed_domains,
+            allowed_users,
+            allowed_tenants,
+            code_ttl,
+            access_token_ttl,
+            refresh_idle_ttl,
+            refresh_absolute_ttl,
+            refresh_grace,
+            resource_server,
+            log,
+        ] {
+            if option.as_deref().is_some_and(|text| text.trim().is_empty()) {
+                *option = None;
+            }
+        }
+        self
+    }
+}
+
+fn address(variable: &str, text: Option<&str>, default_port: u16) -> Result<SocketAddr, Failure> {
+    let Some(text) = text else { return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, default_port))) };
+    text.trim().parse().map_err(|_| {
+        Failure::configuration(format!(
+            "{variable}={text} is no address to listen on: write an IP address and a port, such as \
+             127.0.0.1:{default_port}"
+        ))
+    })
+}
+
+/// The engine checks the URL itself; here it only matters whether strangers can reach it.
+fn is_loopback_url(url: &str) -> Result<bool, Failure> {
+    let parsed = Url::parse(url).map_err(|error| {
+        Failure::configuration(format!(
+            "DCR_PUBLIC_URL={url} is no URL ({error}): write one such as https://mcp.example"
+        ))
+    })?;
+    Ok(match parsed.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    })
+}
+
+fn secrets(active: Option<&str>, retired: Option<&str>, loopback: bool) -> Result<Secrets, Failure> {
+    match (active, retired) {
+        (None | Some("store"), Some(_)) => Err(Failure::configuration(
+            "DCR_SECRET_RETIRED is set, but DCR_SECRET names no secret that takes their place: set it, too",
+        )),
+        (Some("store"), None) => Ok(Secrets::Store),
+        (None, None) if loopback => Ok(Secrets::Store),
+        (None, None) => Err(Failure::configuration(
+            "DCR_SECRET is missing: a server with a public URL keeps its secret outside its database. Make one with \
+             `openssl rand -base64 32`, or set DCR_SECRET=store to let the database keep it",
+        )),
+        (Some(active), retired) => Ok(Secrets::Given {
+            active: secret_list("DCR_SECRET", active)?,
+            retired: secret_list("DCR_SECRET_RETIRED", retired.unwrap_or_default())?,
+        }),
+    }
+}
+
+/// Nothing of a secret is ever repeated, not even of one that does not parse.
+fn secret_list(variable: &str, text: &str) -> Result<Vec<Secret>, Failure> {
+    list(Some(text))
+        .iter()
+        .enumerate()
+        .map(|(index, secret)| {
+            secret.parse().map_err(|error| Failure::configuration(format!("{variable}, entry {}: {error}", index + 1)))
+        })
+        .collect()
+}
+
+fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
+    let entra = [
+        ("DCR_AZURE_TENANT_ID", &options.azure_tenant_id),
+        ("DCR_AZURE_CLIENT_ID", &options.azure_client_id),
+        ("DCR_AZURE_CLIENT_SECRET", &options.azure_client_secret),
+    ];
+    let oidc = [("DCR_OIDC_ISSUER", &options.oidc_issuer), ("DCR_OIDC_CLIENT_ID", &options.oidc_client_id)];
+    let has_entra = options.azure_authority.is_some() || entra.iter().any(|(_, value)| value.is_some());
+    let has_oidc = options.oidc_client_secret.is_some() || oidc.iter().any(|(_, value)| value.is_some());
+    let allowed_tenants = list(options.allowed_tenants.as_deref());
+    match (has_entra, has_oidc) {
+        (true, true) => Err(Failure::configuration(
+            "both DCR_AZURE_… and DCR_OIDC_… are set: there is one login, so unset the variables of one of them",
+        )),
+        (true, false) => {
+            let [tenant, client_id, secret] = complete(entra, "to sign in with Entra ID")?;
+            let config = EntraConfig::new(tenant, client_id, secret).allowed_tenants(allowed_tenants);
+            let config = match &options.azure_authority {
+                Some(base) => config.authority(base),
+                None => config,
+            };
+            Ok(Provider::Entra { config, tenant: tenant.to_owned() })
+        }
+        (false, _) if has_oidc && !allowed_tenants.is_empty() => Err(Failure::configuration(
+            "DCR_ALLOWED_TENANTS is about Entra ID, and the login is an OpenID Connect provider, which has no tenants: \
+             use DCR_ALLOWED_DOMAINS or DCR_ALLOWED_USERS",
+        )),
+        (false, true) => {
+            let [issuer, client_id] = complete(oidc, "to sign in with an OpenID Connect provider")?;
+            let config = OidcConfig::new(issuer, client_id);
+            let config = match &options.oidc_client_secret {
+                Some(secret) => config.secret(secret),
+                None => config,
+            };
+            Ok(Provider::Oidc { config, issuer: issuer.to_owned() })
+        }
+        (false, false) if loopback => Ok(Provider::Development {
+            bind: address("DCR_DEV_IDP_BIND", options.dev_idp_bind.as_deref(), 8081)?,
+            allowed_tenants,
+        }),
+        (false, false) => Err(Failure::configuration(
+            "nobody to sign people in: the development provider is for a loopback DCR_PUBLIC_URL only. Set \
+             DCR_AZURE_TENANT_ID, DCR_AZURE_CLIENT_ID and DCR_AZURE_CLIENT_SECRET, or DCR_OIDC_ISSUER and \
+             DCR_OIDC_CLIENT_ID",
+        )),
+    }
+}
+
+/// All of them, or what is missing.
+fn complete<'a, const N: usize>(
+    variables: [(&str, &'a Option<String>); N],
+    purpose: &str,
+) -> Result<[&'a str; N], Failure> {
+    let missing: Vec<&str> = variables.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        Ok(variables.map(|(_, value)| value.as_deref().unwrap_or_default()))
+    } else {
+        Err(Failure::configuration(format!("{} is missing: set it, too, {purpose}", missing.join(" and "))))
+    }
+}
+
+fn resource_server(text: &str) -> Result<(String, String), Failure> {
+    match text.trim().split_once(':') {
+        Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok((id.to_owned(), secret.to_owned())),
+        _ => Err(Failure::configuration("DCR_RESOURCE_SERVER must be an id, a colon and a secret")),
+    }
+}
+
+fn seconds(variable: &str, text: Option<&str>, default: Duration) -> Result<Duration, Failure> {
+    match text.map(|text| text.trim().parse()) {
+        None => Ok(default),
+        Some(Ok(seconds)) => Ok(Duration::from_secs(seconds)),
+        Some(Err(_)) => Err(Failure::configuration(format!("{variable} must be a number of seconds, such as 900"))),
+    }
+}
+
+fn parsed<T>(variable: &str, text: Option<&str>) -> Result<Option<T>, Failure>
+where
+    T: FromStr,
+    T::Err: Display,
+{
+    text.map(|text| text.trim().parse().map_err(|error| Failure::configuration(format!("{variable}: {error}"))))
+        .transpose()
+}
+
+fn list(text: Option<&str>) -> Vec<String> {
+    text.unwrap_or_default().split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+}

@@ -1,0 +1,106 @@
+//! The MCP server itself, on the official SDK: two tools, one of which says who is calling.
+
+use std::sync::Arc;
+
+use dcr_core::Principal;
+use http::request::Parts;
+use rmcp::handler::server::tool::Extension;
+use rmcp::handler::server::wrapper::{Json, Parameters};
+use rmcp::model::{Implementation, ServerCapabilities, ServerConfig};
+use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use rmcp::{ErrorData, ServerHandler, schemars, tool, tool_handler, tool_router};
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+/// The MCP endpoint: a tower service for any framework.
+pub type McpService = StreamableHttpService<ExampleTools, LocalSessionManager>;
+
+/// The tools. They must be behind the engine's guard, which says who is calling.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ExampleTools {
+    name: String,
+}
+
+/// What `whoami` answers.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+struct WhoAmI {
+    /// The person's immutable id in their tenant.
+    oid: String,
+    /// Their tenant.
+    tid: String,
+    /// Their name, for people to read.
+    name: Option<String>,
+    /// Their e-mail address, for people to read.
+    email: Option<String>,
+    /// The client id, as the client presented it.
+    client_id: String,
+    /// Which software that is, as far as its redirect proves it.
+    platform: String,
+    /// This person's use of this software.
+    connection: String,
+    /// The sign-in that the access token belongs to.
+    session: String,
+    /// What was granted.
+    scopes: Vec<String>,
+}
+
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+struct Summands {
+    /// The first number.
+    a: f64,
+    /// The second number.
+    b: f64,
+}
+
+#[tool_router]
+impl ExampleTools {
+    /// Says who is signed in, with which app, and what was granted.
+    #[tool(annotations(read_only_hint = true))]
+    async fn whoami(&self, Extension(parts): Extension<Parts>) -> Result<Json<WhoAmI>, ErrorData> {
+        // The guard put it there. Each request has its own: a session of MCP may outlive many access tokens.
+        let principal = parts
+            .extensions
+            .get::<Principal>()
+            .ok_or_else(|| ErrorData::internal_error("this server is not behind its bearer guard", None))?;
+        let user = principal.user();
+        Ok(Json(WhoAmI {
+            oid: user.object_id.clone(),
+            tid: user.tenant.clone(),
+            name: user.name.clone(),
+            email: user.email.clone(),
+            client_id: principal.client_id().to_string(),
+            platform: principal.platform().to_string(),
+            connection: principal.connection().to_string(),
+            session: principal.session().to_string(),
+            scopes: principal.scope().iter().map(str::to_owned).collect(),
+        }))
+    }
+
+    /// Adds two numbers.
+    #[tool(annotations(read_only_hint = true))]
+    async fn add(&self, Parameters(Summands { a, b }): Parameters<Summands>) -> String {
+        (a + b).to_string()
+    }
+}
+
+#[tool_handler]
+impl ServerHandler for ExampleTools {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("dcr-example", env!("CARGO_PKG_VERSION")).with_title(&self.name))
+            .with_instructions("An example. `whoami` tells who is signed in; `add` adds two numbers.")
+    }
+}
+
+/// The MCP endpoint of a server called `name` at `public_url`, until `stop`.
+pub(crate) fn service(name: &str, public_url: &str, stop: CancellationToken) -> McpService {
+    let mut config = StreamableHttpServerConfig::default().with_cancellation_token(stop);
+    // The SDK answers loopback host names only, against DNS rebinding, unless it is told its own name.
+    let public_host = Url::parse(public_url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    config.allowed_hosts.extend(public_host);
+    let tools = ExampleTools { name: name.to_owned() };
+    McpService::new(move || Ok(tools.clone()), Arc::default(), config)
+}
