@@ -82,7 +82,6 @@ struct ApprovedWire<'a> {
 }
 
 impl AuthorizeRequest {
-    #[expect(clippy::too_many_arguments, reason = "each argument is the proof of one check; there is one caller")]
     pub(crate) fn new(
         client: &ResolvedClient,
         redirect: &ValidRedirect,

@@ -2,7 +2,8 @@
 //!
 //! # Contract
 //!
-//! * Each method is **one transaction**: it happens whole or not at all, and is durable when it answers.
+//! * Each method is **one transaction**: it happens whole or not at all, and survives the death of this process once it
+//!   has answered. (What a power cut may take is the backend's own setting, and its documentation says so.)
 //! * The store reads no clock and makes no ids: times and ids come in.
 //! * Ids, client ids and redirect URIs are **bytes**. Two that differ in case or a trailing space are two (OP-8, HTTP-03).
 //! * [`Store::advance`] is a compare-and-swap: of any number of concurrent calls for one generation exactly one answers

@@ -39,7 +39,7 @@ impl Admission {
     }
 
     /// Admits or refuses. Being on the list of users is enough where domains are listed too.
-    pub(crate) fn admit(&self, identity: Identity) -> Result<VerifiedIdentity, User> {
+    pub(crate) fn admit(&self, identity: Identity) -> Result<VerifiedIdentity, Box<User>> {
         let email = identity.verified_email.as_deref().map(str::to_ascii_lowercase);
         let listed = self.users.contains(&identity.object_id.to_ascii_lowercase())
             || email.as_ref().is_some_and(|email| self.users.contains(email));
@@ -55,7 +55,7 @@ impl Admission {
             (false, false) => listed || in_domain,
         };
         let user = user(identity);
-        if by_tenant && by_person { Ok(VerifiedIdentity(user)) } else { Err(user) }
+        if by_tenant && by_person { Ok(VerifiedIdentity(user)) } else { Err(Box::new(user)) }
     }
 }
 

@@ -1,1 +1,26 @@
-//! skeleton
+//! End-to-end tests over real sockets: a server on a loopback port, a development provider, a browser and an OAuth client.
+//!
+//! ```no_run
+//! # async fn test() {
+//! use dcr_e2e::{Browser, Client, Framework, World};
+//!
+//! let world = World::start(Framework::Axum).await;
+//! let client = Client::register(&world, &["http://127.0.0.1/callback"]).await;
+//! let tokens = client.sign_in(&mut Browser::of("ada")).await;
+//! let whoami = world.whoami(&tokens.access).await;
+//! assert_eq!(whoami["name"], "Ada Example");
+//! # }
+//! ```
+//!
+//! Everything here belongs to tests: what does not go as expected panics and says what came instead.
+
+mod browser;
+mod client;
+mod http;
+mod mcp;
+mod world;
+
+pub use self::browser::{Browser, Landing, Page};
+pub use self::client::{Client, Flow, Tokens};
+pub use self::http::{Answer, Http};
+pub use self::world::{Framework, World};

@@ -1,0 +1,181 @@
+//! An OAuth client in plain HTTP, as a platform would be: every parameter in sight, none added by a library.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::browser::Browser;
+use crate::http::{Answer, Http, encode};
+use crate::world::World;
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A client, registered or not.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Client {
+    /// Its id.
+    pub id: String,
+    /// Its secret, if it has one.
+    pub secret: Option<String>,
+    /// How it shows the secret.
+    pub auth_method: String,
+    /// Its redirect URI.
+    pub redirect: String,
+    base: String,
+    http: Http,
+}
+
+/// One authorize request: its URL and what must be kept until the code comes.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Flow {
+    /// What to open in a browser.
+    pub url: String,
+    /// `state`, to be found again.
+    pub state: String,
+    /// The PKCE verifier.
+    pub verifier: String,
+}
+
+/// What a token request brought.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Tokens {
+    /// The access token.
+    pub access: String,
+    /// The refresh token.
+    pub refresh: String,
+    /// The whole answer.
+    pub answer: Value,
+}
+
+impl Client {
+    /// Registers a public client.
+    pub async fn register(world: &World, redirects: &[&str]) -> Self {
+        Self::register_as(world, redirects, "none").await
+    }
+
+    /// Registers a client that authenticates in this way.
+    pub async fn register_as(world: &World, redirects: &[&str], auth_method: &str) -> Self {
+        let metadata = json!({
+            "client_name": "Test client",
+            "redirect_uris": redirects,
+            "grant_types": ["authorization_code", "refresh_token"],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": auth_method,
+        });
+        let http = Http::default();
+        let answer = http.post_json(&world.url("/oauth/register"), &[], &metadata).await.expect(201).json();
+        assert_eq!(answer["token_endpoint_auth_method"], auth_method);
+        assert_eq!(answer["redirect_uris"], json!(redirects));
+        Self {
+            id: answer["client_id"].as_str().expect("a client id").to_owned(),
+            secret: answer["client_secret"].as_str().map(str::to_owned),
+            auth_method: auth_method.to_owned(),
+            redirect: redirects[0].to_owned(),
+            base: world.base().to_owned(),
+            http,
+        }
+    }
+
+    /// A client that never registered here.
+    pub fn unregistered(world: &World, id: &str, redirect: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            secret: None,
+            auth_method: "none".to_owned(),
+            redirect: redirect.to_owned(),
+            base: world.base().to_owned(),
+            http: Http::default(),
+        }
+    }
+
+    /// Begins a sign-in.
+    pub fn authorize(&self) -> Flow {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let verifier = format!("verifier-{n:0>40}");
+        let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+        let state = format!("state-{n}");
+        let query = encode(&[
+            ("response_type", "code"),
+            ("client_id", &self.id),
+            ("redirect_uri", &self.redirect),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+            ("scope", "mcp"),
+            ("state", &state),
+            ("resource", &format!("{}/mcp", self.base)),
+        ]);
+        Flow { url: format!("{}/oauth/authorize?{query}", self.base), state, verifier }
+    }
+
+    /// The code of the address to which the browser was sent; panics unless that address is right in every part.
+    pub fn code(&self, flow: &Flow, landed: &Url) -> String {
+        let mut address = landed.clone();
+        address.set_query(None);
+        assert_eq!(address.as_str(), self.redirect);
+        let pairs: Vec<(String, String)> = landed.query_pairs().into_owned().collect();
+        let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["code", "state", "iss"], "{landed}");
+        assert_eq!(pairs[1].1, flow.state);
+        assert_eq!(pairs[2].1, self.base, "CB-12: the issuer, byte for byte");
+        pairs[0].1.clone()
+    }
+
+    /// The whole sign-in, to the tokens.
+    pub async fn sign_in(&self, browser: &mut Browser) -> Tokens {
+        let flow = self.authorize();
+        let landed = browser.sign_in(&flow.url).await.client();
+        let code = self.code(&flow, &landed);
+        Tokens::from(self.redeem(&code, &flow.verifier).await)
+    }
+
+    /// Redeems a code.
+    pub async fn redeem(&self, code: &str, verifier: &str) -> Answer {
+        self.token(&[
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", &self.redirect),
+            ("code_verifier", verifier),
+        ])
+        .await
+    }
+
+    /// Uses a refresh token.
+    pub async fn refresh(&self, refresh_token: &str) -> Answer {
+        self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+    }
+
+    /// A token request with this client's credentials.
+    pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        let mut form = form.to_vec();
+        let mut headers = Vec::new();
+        let secret = self.secret.as_deref().unwrap_or_default();
+        // RFC 6749 section 2.3.1: both are form-encoded before they are joined.
+        let encoded = |text: &str| encode(&[("", text)])[1..].to_owned();
+        let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(&self.id), encoded(secret))));
+        match self.auth_method.as_str() {
+            "client_secret_basic" => headers.push(("authorization", basic.as_str())),
+            "client_secret_post" => form.extend([("client_id", self.id.as_str()), ("client_secret", secret)]),
+            _ => form.push(("client_id", &self.id)),
+        }
+        self.http.post_form(&format!("{}/oauth/token", self.base), &headers, &form).await
+    }
+}
+
+impl From<Answer> for Tokens {
+    fn from(answer: Answer) -> Self {
+        let answer = answer.expect(200);
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "TOK-01");
+        let answer = answer.json();
+        assert_eq!(answer["token_type"], "Bearer");
+        assert_eq!(answer["scope"], "mcp");
+        let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name}: {answer}")).to_owned();
+        Self { access: text("access_token"), refresh: text("refresh_token"), answer }
+    }
+}

@@ -1,0 +1,55 @@
+//! MCP by hand, where a test looks at single requests. The revision with sessions, which most clients still speak.
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Http};
+use crate::world::World;
+
+const ACCEPT: (&str, &str) = ("accept", "application/json, text/event-stream");
+const VERSION: &str = "2025-06-18";
+
+impl World {
+    /// One MCP request, with an access token and perhaps in a session.
+    pub async fn mcp(&self, token: &str, session: Option<&str>, message: &Value) -> Answer {
+        let bearer = format!("Bearer {token}");
+        let mut headers = vec![ACCEPT, ("authorization", bearer.as_str()), ("mcp-protocol-version", VERSION)];
+        headers.extend(session.map(|session| ("mcp-session-id", session)));
+        Http::default().post_json(&self.url("/mcp"), &headers, message).await
+    }
+
+    /// Opens a session of MCP and answers its id.
+    pub async fn mcp_session(&self, token: &str) -> String {
+        let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+            "protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}
+        }});
+        let answer = self.mcp(token, None, &hello).await.expect(200);
+        let session = answer.header("mcp-session-id").expect("a session of MCP").to_owned();
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        self.mcp(token, Some(&session), &ready).await.expect(202);
+        session
+    }
+
+    /// What the tool `whoami` says to this token.
+    pub async fn whoami(&self, token: &str) -> Value {
+        let session = self.mcp_session(token).await;
+        self.whoami_in(token, &session).await
+    }
+
+    /// The same in a session that is open.
+    pub async fn whoami_in(&self, token: &str, session: &str) -> Value {
+        let answer = self.mcp(token, Some(session), &call_whoami()).await.expect(200);
+        let message = last_event(&answer.body);
+        message["result"]["structuredContent"].clone()
+    }
+}
+
+/// The request for `whoami`.
+pub(crate) fn call_whoami() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}})
+}
+
+/// The last message of an event stream.
+fn last_event(body: &str) -> Value {
+    let data = body.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim).rfind(|data| !data.is_empty());
+    serde_json::from_str(data.unwrap_or(body)).unwrap_or_else(|error| panic!("{error}: {body}"))
+}

@@ -1,0 +1,126 @@
+//! A server and a provider, on random ports of this machine, that a test has for itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dcr_dev_idp::{DevIdp, RunningIdp};
+use dcr_examples_common::{Example, Options, Settings, Stop};
+use tokio::task::JoinHandle;
+
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// The web frameworks on which a server can run. Every test runs on all of them: the answers must not differ (I-15).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Framework {
+    /// `examples/axum-server`.
+    Axum,
+}
+
+impl Framework {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::Axum];
+
+    async fn serve(self, example: Example) {
+        let served = match self {
+            Self::Axum => axum_server::serve(example).await,
+        };
+        served.expect("a server that stops when it is asked to");
+    }
+}
+
+/// A provider that looks like Entra ID, a server that signs in against it, and a database file between restarts.
+pub struct World {
+    idp: RunningIdp,
+    options: Options,
+    framework: Framework,
+    base: String,
+    stop: Stop,
+    server: JoinHandle<()>,
+    directory: Directory,
+}
+
+impl World {
+    /// A world with the defaults of a newcomer.
+    pub async fn start(framework: Framework) -> Self {
+        Self::with(framework, |_| {}).await
+    }
+
+    /// The same, with the options changed.
+    pub async fn with(framework: Framework, change: impl FnOnce(&mut Options)) -> Self {
+        let idp = DevIdp::builder().start().await.expect("a provider");
+        let directory = Directory::new();
+        let mut options = Options {
+            bind: Some("127.0.0.1:0".to_owned()),
+            database_url: Some(format!("sqlite://{}", directory.0.join("dcr.db").display())),
+            azure_tenant_id: Some(idp.tenant_id().to_owned()),
+            azure_client_id: Some(idp.client_id().to_owned()),
+            azure_client_secret: Some(idp.client_secret().to_owned()),
+            azure_authority: Some(idp.issuer()),
+            ..Options::default()
+        };
+        change(&mut options);
+        let (base, stop, server) = start(framework, &mut options).await;
+        Self { idp, options, framework, base, stop, server, directory }
+    }
+
+    /// Stops the server as SIGTERM does, and starts it again on its port with its database.
+    pub async fn restart(self) -> Self {
+        let Self { idp, mut options, framework, stop, server, directory, .. } = self;
+        stop.request();
+        server.await.expect("a server that ends well");
+        let (base, stop, server) = start(framework, &mut options).await;
+        Self { idp, options, framework, base, stop, server, directory }
+    }
+
+    /// The base URL, which is the issuer.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// The provider.
+    pub const fn idp(&self) -> &RunningIdp {
+        &self.idp
+    }
+
+    /// The directory with the database.
+    pub fn directory(&self) -> &std::path::Path {
+        &self.directory.0
+    }
+}
+
+/// Starts a server and pins its port, so that it comes back there.
+async fn start(framework: Framework, options: &mut Options) -> (String, Stop, JoinHandle<()>) {
+    let settings = Settings::check(options.clone()).expect("the options of a test");
+    let example = Example::start(settings).await.expect("a server that starts");
+    let address: SocketAddr = example.listener.local_addr().expect("an address");
+    options.bind = Some(address.to_string());
+    let base = example.engine.issuer().to_owned();
+    let stop = example.stop.clone();
+    (base, stop, tokio::spawn(framework.serve(example)))
+}
+
+/// A directory that is removed in the end.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("dcr-e2e-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // A leftover in the system's temporary directory is no reason to fail a test.
+        let _: std::io::Result<()> = std::fs::remove_dir_all(&self.0);
+    }
+}

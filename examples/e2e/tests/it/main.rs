@@ -1,0 +1,7 @@
+//! End to end, over real sockets. One binary, so that it is linked once.
+
+mod flow;
+mod mcp_session;
+mod metadata;
+mod restart;
+mod rmcp_client;
