@@ -365,3 +365,135 @@ where
 fn list(text: Option<&str>) -> Vec<String> {
     text.unwrap_or_default().split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(change: impl FnOnce(&mut Options)) -> Result<Settings, String> {
+        let mut options = Options::default();
+        change(&mut options);
+        Settings::check(options).map_err(|failure| {
+            assert!(matches!(failure, Failure::Configuration(_)));
+            failure.to_string()
+        })
+    }
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[track_caller]
+    fn refused(change: impl FnOnce(&mut Options), expected: &str) {
+        match check(change) {
+            Ok(_) => panic!("accepted, and should say {expected}"),
+            Err(text) => assert!(text.contains(expected), "{text}"),
+        }
+    }
+
+    #[test]
+    fn nothing_set_is_a_development_server_on_loopback() {
+        let settings = check(|_| {}).unwrap_or_else(|text| panic!("{text}"));
+        assert_eq!(settings.bind.to_string(), "127.0.0.1:8080");
+        assert!(matches!(settings.secrets, Secrets::Store));
+        assert!(matches!(settings.provider, Provider::Development { bind, .. } if bind.port() == 8081));
+        assert!(matches!(&settings.database, Database::Url(url) if url == "sqlite://dcr.db"));
+        assert_eq!(settings.lifetimes, Lifetimes::default());
+    }
+
+    #[test]
+    fn an_empty_variable_is_one_that_is_not_set() {
+        let empty = check(|options| {
+            options.azure_tenant_id = some("");
+            options.oidc_issuer = some("  ");
+            options.secret = some("");
+            options.code_ttl = some("");
+            options.public_url = some("");
+            options.bind = some("");
+        });
+        assert!(matches!(empty, Ok(settings) if matches!(settings.provider, Provider::Development { .. })));
+    }
+
+    #[test]
+    fn op_07_a_public_server_needs_a_secret_of_its_own_or_says_store() {
+        let public = |secret: Option<&str>| {
+            let secret = secret.map(str::to_owned);
+            move |options: &mut Options| {
+                options.public_url = some("https://mcp.example");
+                options.oidc_issuer = some("https://idp.example");
+                options.oidc_client_id = some("app");
+                options.secret = secret;
+            }
+        };
+        refused(public(None), "DCR_SECRET is missing");
+        refused(public(Some("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")), "placeholder");
+        assert!(check(public(Some("store"))).is_ok());
+        let given = check(public(Some("q83vASNFZ4mrze8BI0VniavN7wEjRWeJq83vASNFZ4k=")));
+        assert!(matches!(given, Ok(settings) if matches!(&settings.secrets, Secrets::Given { active, retired }
+            if active.len() == 1 && retired.is_empty())));
+        refused(|options| options.secret_retired = some("x"), "DCR_SECRET_RETIRED");
+    }
+
+    #[test]
+    fn a_login_is_one_and_whole() {
+        refused(|options| options.azure_authority = some("https://login.microsoftonline.us"), "DCR_AZURE_TENANT_ID");
+        refused(|options| options.oidc_client_secret = some("x"), "DCR_OIDC_ISSUER and DCR_OIDC_CLIENT_ID");
+        refused(
+            |options| {
+                options.oidc_issuer = some("https://idp.example");
+                options.azure_client_id = some("app");
+            },
+            "unset",
+        );
+        refused(
+            |options| {
+                options.oidc_issuer = some("https://idp.example");
+                options.oidc_client_id = some("app");
+                options.allowed_tenants = some("t1");
+            },
+            "DCR_ALLOWED_TENANTS",
+        );
+    }
+
+    #[test]
+    fn the_development_provider_is_for_loopback_only() {
+        let public = |options: &mut Options| {
+            options.public_url = some("https://mcp.example");
+            options.secret = some("store");
+        };
+        refused(public, "loopback");
+        for loopback in ["http://localhost:8080", "http://127.0.0.2:1", "http://[::1]:8080"] {
+            assert!(check(|options| options.public_url = some(loopback)).is_ok(), "{loopback}");
+        }
+        for public in ["https://localhost.evil.example", "https://127.0.0.1.evil.example", "mailto:x"] {
+            assert!(check(|options| options.public_url = some(public)).is_err(), "{public}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_parse_is_named() {
+        refused(|options| options.bind = some("localhost"), "DCR_BIND");
+        refused(|options| options.bind = some("0.0.0.0:8080"), "DCR_PUBLIC_URL");
+        refused(|options| options.public_url = some("mcp.example"), "DCR_PUBLIC_URL");
+        refused(|options| options.adoption = some("all"), "DCR_ADOPTION");
+        refused(|options| options.registration = some("closed"), "DCR_REGISTRATION");
+        refused(|options| options.code_ttl = some("1m"), "DCR_CODE_TTL");
+        refused(|options| options.refresh_grace = some("-1"), "DCR_REFRESH_GRACE");
+        refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");
+        refused(|options| options.log = some("==="), "DCR_LOG");
+        refused(|options| options.dev_idp_bind = some("8081"), "DCR_DEV_IDP_BIND");
+    }
+
+    #[test]
+    fn seconds_and_lists_arrive() {
+        let settings = check(|options| {
+            options.access_token_ttl = some("2");
+            options.refresh_grace = some(" 0 ");
+            options.custom_redirects = some("cursor://a/b, ,vscode://c/d");
+        });
+        let settings = settings.unwrap_or_else(|text| panic!("{text}"));
+        assert_eq!(settings.lifetimes.access_token, Duration::from_secs(2));
+        assert_eq!(settings.lifetimes.refresh_grace, Duration::ZERO);
+        assert_eq!(settings.custom_redirects, ["cursor://a/b", "vscode://c/d"]);
+    }
+}

@@ -10,7 +10,7 @@ use url::Url;
 
 use crate::browser::Browser;
 use crate::http::{Answer, Http, encode};
-use crate::world::World;
+use crate::site::Site;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -56,12 +56,12 @@ pub struct Tokens {
 
 impl Client {
     /// Registers a public client.
-    pub async fn register(world: &World, redirects: &[&str]) -> Self {
-        Self::register_as(world, redirects, "none").await
+    pub async fn register(site: &Site, redirects: &[&str]) -> Self {
+        Self::register_as(site, redirects, "none").await
     }
 
     /// Registers a client that authenticates in this way.
-    pub async fn register_as(world: &World, redirects: &[&str], auth_method: &str) -> Self {
+    pub async fn register_as(site: &Site, redirects: &[&str], auth_method: &str) -> Self {
         let metadata = json!({
             "client_name": "Test client",
             "redirect_uris": redirects,
@@ -70,7 +70,7 @@ impl Client {
             "token_endpoint_auth_method": auth_method,
         });
         let http = Http::default();
-        let answer = http.post_json(&world.url("/oauth/register"), &[], &metadata).await.expect(201).json();
+        let answer = http.post_json(&site.url("/oauth/register"), &[], &metadata).await.expect(201).json();
         assert_eq!(answer["token_endpoint_auth_method"], auth_method);
         assert_eq!(answer["redirect_uris"], json!(redirects));
         Self {
@@ -78,19 +78,19 @@ impl Client {
             secret: answer["client_secret"].as_str().map(str::to_owned),
             auth_method: auth_method.to_owned(),
             redirect: redirects[0].to_owned(),
-            base: world.base().to_owned(),
+            base: site.base().to_owned(),
             http,
         }
     }
 
     /// A client that never registered here.
-    pub fn unregistered(world: &World, id: &str, redirect: &str) -> Self {
+    pub fn unregistered(site: &Site, id: &str, redirect: &str) -> Self {
         Self {
             id: id.to_owned(),
             secret: None,
             auth_method: "none".to_owned(),
             redirect: redirect.to_owned(),
-            base: world.base().to_owned(),
+            base: site.base().to_owned(),
             http: Http::default(),
         }
     }

@@ -17,10 +17,11 @@
 mod browser;
 mod client;
 mod http;
-mod mcp;
+mod site;
 mod world;
 
 pub use self::browser::{Browser, Landing, Page};
 pub use self::client::{Client, Flow, Tokens};
 pub use self::http::{Answer, Http};
-pub use self::world::{Framework, World};
+pub use self::site::Site;
+pub use self::world::{Directory, Framework, World};

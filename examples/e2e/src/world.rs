@@ -1,12 +1,15 @@
 //! A server and a provider, on random ports of this machine, that a test has for itself.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use dcr_dev_idp::{DevIdp, RunningIdp};
 use dcr_examples_common::{Example, Options, Settings, Stop};
 use tokio::task::JoinHandle;
+
+use crate::site::Site;
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
@@ -35,7 +38,7 @@ pub struct World {
     idp: RunningIdp,
     options: Options,
     framework: Framework,
-    base: String,
+    site: Site,
     stop: Stop,
     server: JoinHandle<()>,
     directory: Directory,
@@ -53,7 +56,7 @@ impl World {
         let directory = Directory::new();
         let mut options = Options {
             bind: Some("127.0.0.1:0".to_owned()),
-            database_url: Some(format!("sqlite://{}", directory.0.join("dcr.db").display())),
+            database_url: Some(format!("sqlite://{}", directory.path().join("dcr.db").display())),
             azure_tenant_id: Some(idp.tenant_id().to_owned()),
             azure_client_id: Some(idp.client_id().to_owned()),
             azure_client_secret: Some(idp.client_secret().to_owned()),
@@ -61,8 +64,8 @@ impl World {
             ..Options::default()
         };
         change(&mut options);
-        let (base, stop, server) = start(framework, &mut options).await;
-        Self { idp, options, framework, base, stop, server, directory }
+        let (site, stop, server) = start(framework, &mut options).await;
+        Self { idp, options, framework, site, stop, server, directory }
     }
 
     /// Stops the server as SIGTERM does, and starts it again on its port with its database.
@@ -70,18 +73,8 @@ impl World {
         let Self { idp, mut options, framework, stop, server, directory, .. } = self;
         stop.request();
         server.await.expect("a server that ends well");
-        let (base, stop, server) = start(framework, &mut options).await;
-        Self { idp, options, framework, base, stop, server, directory }
-    }
-
-    /// The base URL, which is the issuer.
-    pub fn base(&self) -> &str {
-        &self.base
-    }
-
-    /// The URL of a path.
-    pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
+        let (site, stop, server) = start(framework, &mut options).await;
+        Self { idp, options, framework, site, stop, server, directory }
     }
 
     /// The provider.
@@ -90,31 +83,52 @@ impl World {
     }
 
     /// The directory with the database.
-    pub fn directory(&self) -> &std::path::Path {
-        &self.directory.0
+    pub fn directory(&self) -> &Path {
+        &self.directory.path()
+    }
+}
+
+impl Deref for World {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
     }
 }
 
 /// Starts a server and pins its port, so that it comes back there.
-async fn start(framework: Framework, options: &mut Options) -> (String, Stop, JoinHandle<()>) {
+async fn start(framework: Framework, options: &mut Options) -> (Site, Stop, JoinHandle<()>) {
     let settings = Settings::check(options.clone()).expect("the options of a test");
     let example = Example::start(settings).await.expect("a server that starts");
     let address: SocketAddr = example.listener.local_addr().expect("an address");
     options.bind = Some(address.to_string());
-    let base = example.engine.issuer().to_owned();
+    let site = Site::at(example.engine.issuer());
     let stop = example.stop.clone();
-    (base, stop, tokio::spawn(framework.serve(example)))
+    (site, stop, tokio::spawn(framework.serve(example)))
 }
 
-/// A directory that is removed in the end.
-struct Directory(PathBuf);
+/// A directory of its own, removed in the end.
+#[derive(Debug)]
+pub struct Directory(PathBuf);
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self::new()
+    }
+}
 
 impl Directory {
-    fn new() -> Self {
+    /// A new one.
+    pub fn new() -> Self {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("dcr-e2e-{}-{n}", std::process::id()));
         std::fs::create_dir_all(&path).expect("a directory");
         Self(path)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 }
 

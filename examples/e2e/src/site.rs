@@ -1,14 +1,32 @@
-//! MCP by hand, where a test looks at single requests. The revision with sessions, which most clients still speak.
+//! A server from outside, and MCP by hand where a test looks at single requests. The revision with sessions, which most clients still speak.
 
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Http};
-use crate::world::World;
 
 const ACCEPT: (&str, &str) = ("accept", "application/json, text/event-stream");
 const VERSION: &str = "2025-06-18";
 
-impl World {
+/// A server, by its base URL: one of a [`World`](crate::World), or a program of its own.
+#[derive(Debug, Clone)]
+pub struct Site(String);
+
+impl Site {
+    /// The server whose base URL, and issuer, this is.
+    pub fn at(base: &str) -> Self {
+        Self(base.to_owned())
+    }
+
+    /// The base URL, which is the issuer.
+    pub fn base(&self) -> &str {
+        &self.0
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
     /// One MCP request, with an access token and perhaps in a session.
     pub async fn mcp(&self, token: &str, session: Option<&str>, message: &Value) -> Answer {
         let bearer = format!("Bearer {token}");
@@ -44,7 +62,7 @@ impl World {
 }
 
 /// The request for `whoami`.
-pub(crate) fn call_whoami() -> Value {
+fn call_whoami() -> Value {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}})
 }
 

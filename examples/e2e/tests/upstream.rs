@@ -1,0 +1,221 @@
+//! The upstream side against the development provider's faults (UPS-01, UPS-03, UPS-06): real HTTP, real signatures.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcr_core::SystemClock;
+use dcr_core::upstream::{
+    EntraConfig, Identity, IdentityProvider, LoginAnswer, LoginRequest, OidcConfig, OidcProvider, ReqwestFetch,
+    UpstreamError, UpstreamFault,
+};
+use dcr_dev_idp::{DevIdp, Fault, RunningIdp};
+
+const CALLBACK: &str = "http://127.0.0.1:9/oauth/callback";
+const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+
+async fn idp() -> RunningIdp {
+    DevIdp::builder().start().await.unwrap()
+}
+
+fn plain(idp: &RunningIdp) -> OidcProvider {
+    let config = OidcConfig::new(idp.issuer(), idp.client_id()).secret(idp.client_secret());
+    OidcProvider::new(config, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).unwrap()
+}
+
+fn entra(idp: &RunningIdp, tenant: &str, allowed: &[&str]) -> OidcProvider {
+    let config = EntraConfig::new(tenant, idp.client_id(), idp.client_secret())
+        .authority(idp.issuer())
+        .allowed_tenants(allowed.iter().map(|t| (*t).to_owned()));
+    OidcProvider::entra(config, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).unwrap()
+}
+
+fn browser() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// Logs `user` in with `fault` picked for this login; answers the callback's code.
+async fn code(provider: &OidcProvider, user: &str, fault: Option<Fault>) -> String {
+    let request =
+        LoginRequest { callback: CALLBACK, state: "st-1", nonce: "n-1", verifier: VERIFIER, select_account: true };
+    let url = provider.login_url(request).await.unwrap();
+    let mut form = format!("user={user}");
+    if let Some(fault) = fault {
+        form.push_str(&format!("&fault={}", fault.name()));
+    }
+    let page = browser().get(&url).send().await.unwrap();
+    assert_eq!(page.status(), 200);
+    let answer = browser()
+        .post(url)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .await
+        .unwrap();
+    let location = answer.headers()["location"].to_str().unwrap().to_owned();
+    let url = url::Url::parse(&location).unwrap();
+    assert!(location.starts_with(CALLBACK), "{location}");
+    url.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
+}
+
+async fn identify(provider: &OidcProvider, code: &str) -> Result<Identity, UpstreamError> {
+    provider.identify(LoginAnswer { code, issuer: None, callback: CALLBACK, nonce: "n-1", verifier: VERIFIER }).await
+}
+
+async fn sign_in(provider: &OidcProvider, user: &str, fault: Option<Fault>) -> Result<Identity, UpstreamError> {
+    let code = code(provider, user, fault).await;
+    identify(provider, &code).await
+}
+
+#[tokio::test]
+async fn a_person_is_tenant_and_object_id_at_entra_and_subject_elsewhere() {
+    let idp = idp().await;
+    let ada = sign_in(&entra(&idp, idp.tenant_id(), &[]), "ada", None).await.unwrap();
+    assert_eq!(ada.tenant, idp.tenant_id());
+    assert!(ada.issuer.ends_with(&format!("/{}/v2.0", idp.tenant_id())));
+    assert_eq!(ada.name.as_deref(), idp.users().iter().find(|u| u.id == "ada").map(|u| u.name.as_str()));
+    assert_eq!(ada.object_id, idp.users().iter().find(|u| u.id == "ada").unwrap().oid);
+    let plain = sign_in(&plain(&idp), "ada", None).await.unwrap();
+    assert_eq!((plain.issuer.as_str(), plain.tenant.as_str()), (idp.issuer().as_str(), ""));
+    // UPS-06: one address, two people.
+    let provider = entra(&idp, idp.tenant_id(), &[]);
+    let (bob, carol) =
+        (sign_in(&provider, "bob", None).await.unwrap(), sign_in(&provider, "carol", None).await.unwrap());
+    assert_eq!(bob.email, carol.email);
+    assert_ne!(bob.object_id, carol.object_id);
+    // A guest's address proves nothing here.
+    assert_eq!(sign_in(&provider, "dan", None).await.unwrap().verified_email, None);
+}
+
+#[tokio::test]
+async fn ups_01_what_goes_upstream_is_ours_alone() {
+    let idp = idp().await;
+    sign_in(&entra(&idp, idp.tenant_id(), &[]), "ada", None).await.unwrap();
+    let seen = idp.counters();
+    let names: Vec<&str> = seen.last_authorize.iter().map(|(name, _)| name.as_str()).collect();
+    for name in ["state", "nonce", "code_challenge", "code_challenge_method", "client_id", "redirect_uri", "scope"] {
+        assert!(names.contains(&name), "{name}");
+    }
+    assert!(!names.contains(&"resource"));
+    assert_eq!(seen.authorize_param("code_challenge_method"), Some("S256"));
+    assert_eq!(seen.authorize_param("prompt"), Some("select_account"));
+    assert_eq!(seen.token_param("code_verifier"), Some(VERIFIER));
+}
+
+#[tokio::test]
+async fn ups_03_an_answer_that_does_not_hold_signs_nobody_in() {
+    let idp = idp().await;
+    let tenant = idp.tenant_id().to_owned();
+    for provider in [plain(&idp), entra(&idp, &tenant, &[])] {
+        for fault in [
+            Fault::WrongNonce,
+            Fault::MissingNonce,
+            Fault::WrongAudience,
+            Fault::WrongIssuer,
+            Fault::Expired,
+            Fault::FutureNbf,
+            Fault::FutureIat,
+            Fault::AlgNone,
+            Fault::Hs256WithPublicKey,
+            Fault::UnknownKid,
+            Fault::WrongSignature,
+            Fault::NoIdToken,
+            Fault::TokenGarbage,
+        ] {
+            let error = sign_in(&provider, "ada", Some(fault)).await.expect_err(fault.name());
+            assert_eq!(error.fault(), UpstreamFault::Invalid, "{fault}: {error}");
+        }
+        sign_in(&provider, "ada", None).await.expect("and a good one afterwards works");
+    }
+    let provider = entra(&idp, &tenant, &[]);
+    let error = sign_in(&provider, "ada", Some(Fault::MissingOid)).await.unwrap_err();
+    assert_eq!(error.fault(), UpstreamFault::Invalid);
+    let error = sign_in(&provider, "ada", Some(Fault::WrongTenant)).await.unwrap_err();
+    assert!(matches!(error.fault(), UpstreamFault::Invalid | UpstreamFault::NotAllowed), "{error}");
+}
+
+#[tokio::test]
+async fn each_kind_of_upstream_trouble_has_its_own_fault() {
+    let idp = idp().await;
+    let provider = entra(&idp, idp.tenant_id(), &[]);
+    for (fault, expected) in [
+        (Fault::Error500, UpstreamFault::Busy),
+        (Fault::Error503, UpstreamFault::Busy),
+        (Fault::HugeBody, UpstreamFault::Busy),
+        (Fault::ConsentRequired, UpstreamFault::ConsentNeeded),
+        (Fault::InteractionRequired, UpstreamFault::NotAllowed),
+        (Fault::BadClient, UpstreamFault::Configuration),
+        (Fault::CodeUsed, UpstreamFault::CodeRefused),
+    ] {
+        let error = sign_in(&provider, "ada", Some(fault)).await.expect_err(fault.name());
+        assert_eq!(error.fault(), expected, "{fault}: {error}");
+        assert!(!error.to_string().contains("eyJ"), "no token in the operator's log");
+    }
+}
+
+#[tokio::test]
+async fn a_rolled_key_is_fetched_and_the_last_good_set_is_kept() {
+    let idp = idp().await;
+    let provider = entra(&idp, idp.tenant_id(), &[]);
+    sign_in(&provider, "ada", None).await.unwrap();
+    assert_eq!(idp.counters().jwks, 1);
+    sign_in(&provider, "ada", None).await.unwrap();
+    assert_eq!(idp.counters().jwks, 1, "keys are cached");
+    idp.rotate_key(false).unwrap();
+    sign_in(&provider, "ada", None).await.expect("an unknown key id refetches");
+    assert_eq!(idp.counters().jwks, 2);
+    // The floor: unknown key ids do not make us hammer the provider.
+    for _ in 0..5 {
+        sign_in(&provider, "ada", Some(Fault::UnknownKid)).await.unwrap_err();
+    }
+    assert_eq!(idp.counters().jwks, 2);
+    // The provider's key endpoint fails: what was known still works.
+    idp.faults().set(Fault::Jwks500);
+    sign_in(&provider, "ada", None).await.unwrap();
+}
+
+#[tokio::test]
+async fn up_06_templated_issuers_let_in_the_listed_tenants_only() {
+    let idp = idp().await;
+    let own = idp.tenant_id().to_owned();
+    let common = entra(&idp, "common", &[&own]);
+    assert_eq!(sign_in(&common, "ada", None).await.unwrap().tenant, own);
+    // Dan's home is another tenant.
+    let error = sign_in(&common, "dan", None).await.unwrap_err();
+    assert_eq!(error.fault(), UpstreamFault::NotAllowed);
+    let everyone = entra(&idp, "organizations", &["*"]);
+    assert_eq!(sign_in(&everyone, "dan", None).await.unwrap().tenant, dcr_dev_idp::OTHER_TENANT_ID);
+    for fault in [Fault::WrongIssuer, Fault::WrongTenant] {
+        sign_in(&common, "ada", Some(fault)).await.expect_err(fault.name());
+    }
+    // A configuration that would let in every tenant there is must say so.
+    let unsaid = EntraConfig::new("common", "id", "secret");
+    assert!(OidcProvider::entra(unsaid, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).is_err());
+}
+
+#[tokio::test]
+async fn a_provider_that_calls_itself_otherwise_is_a_configuration_error() {
+    let idp = idp().await;
+    let config = OidcConfig::new(format!("{}/", idp.issuer()), idp.client_id()).secret(idp.client_secret());
+    let provider = OidcProvider::new(config, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).unwrap();
+    let request =
+        LoginRequest { callback: CALLBACK, state: "s", nonce: "n", verifier: VERIFIER, select_account: false };
+    assert_eq!(provider.login_url(request).await.unwrap_err().fault(), UpstreamFault::Configuration);
+    // Nobody there at all: transient.
+    let gone = format!("http://127.0.0.1:{}", free_port());
+    let config = OidcConfig::new(gone, "x");
+    let provider = OidcProvider::new(config, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).unwrap();
+    assert_eq!(provider.login_url(request).await.unwrap_err().fault(), UpstreamFault::Busy);
+}
+
+#[tokio::test]
+async fn a_slow_provider_is_waited_for_within_bounds() {
+    let idp = idp().await;
+    idp.faults().set_delay(Duration::from_millis(300));
+    let provider = entra(&idp, idp.tenant_id(), &[]);
+    sign_in(&provider, "ada", Some(Fault::Slow)).await.unwrap();
+}
+
+/// A port on which nobody listens.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
