@@ -294,7 +294,10 @@ mod tests {
     fn a_ring_without_a_secret_or_with_one_twice_is_refused() {
         let one = Secret::from_bytes([1; 32]);
         assert_eq!(KeyRing::new(&[], &[]).unwrap_err(), KeyRingError::Empty);
-        assert_eq!(KeyRing::new(std::slice::from_ref(&one), std::slice::from_ref(&one)).unwrap_err(), KeyRingError::Duplicate);
+        assert_eq!(
+            KeyRing::new(std::slice::from_ref(&one), std::slice::from_ref(&one)).unwrap_err(),
+            KeyRingError::Duplicate
+        );
     }
 
     #[test]

@@ -1,0 +1,396 @@
+// A real browser: the pages, and the way through them under the content security policy that they ship with.
+
+import { readFileSync, mkdirSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import path from 'node:path';
+import { openBrowser, shot, watchedPage } from '../lib/browser.mjs';
+import { WORK, assert, equal, fileOf, freePort, sleep, until } from '../lib/trial.mjs';
+
+const SCREENS = path.join(WORK, 'screens');
+const CURSOR = 'cursor://anysphere.cursor-mcp/oauth/callback';
+const CLAUDE = 'https://claude.ai/api/mcp/auth_callback';
+const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
+
+const approve = (page) => page.getByRole('button', { name: 'Allow and sign in' });
+const cancel = (page) => page.getByRole('button', { name: 'Cancel' });
+
+/** A client's listener: what came, and a page to say so. */
+async function listener(trial, host, certificate) {
+  const got = [];
+  const serve = (request, response) => {
+    if (request.url !== '/favicon.ico') got.push(new URL(request.url, 'http://x'));
+    response.setHeader('content-type', 'text/html');
+    response.end('<!doctype html><title>Back</title><link rel=icon href=data:,><p>Back at the app.');
+  };
+  const server = certificate ? https.createServer(certificate, serve) : http.createServer(serve);
+  await new Promise((resolve, reject) => server.listen(0, host, resolve).on('error', reject));
+  trial.onEnd(() => new Promise((resolve) => (server.closeAllConnections(), server.close(resolve))));
+  return { got, port: server.address().port };
+}
+
+/** TLS in front of a server, as in production. */
+async function tlsProxy(trial, certificate, port) {
+  const proxy = https.createServer(certificate, (request, response) => {
+    const { method, url, headers } = request;
+    const onward = http.request({ host: '127.0.0.1', port, method, path: url, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    onward.on('error', () => response.destroy());
+    request.pipe(onward);
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  trial.onEnd(() => new Promise((resolve) => (proxy.closeAllConnections(), proxy.close(resolve))));
+  return proxy.address().port;
+}
+
+async function register(base, metadata, via = base) {
+  const response = await fetch(`${via}/oauth/register`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ token_endpoint_auth_method: 'none', ...metadata }),
+  });
+  const body = await response.json();
+  equal(response.status, 201, `registration: ${JSON.stringify(body)}`);
+  return body.client_id;
+}
+
+const authorizeUrl = (base, client, redirect, extra = {}) =>
+  `${base}/oauth/authorize?${new URLSearchParams({
+    response_type: 'code',
+    client_id: client,
+    redirect_uri: redirect,
+    state: 'st+a/te=',
+    code_challenge: CHALLENGE,
+    code_challenge_method: 'S256',
+    resource: `${base}/mcp`,
+    scope: 'mcp',
+    ...extra,
+  })}`;
+
+function answered(url, base) {
+  assert(url.searchParams.get('code'), `no code: ${url}`);
+  equal(url.searchParams.get('state'), 'st+a/te=', 'state');
+  equal(url.searchParams.get('iss'), base, 'iss');
+}
+
+async function pickAda(page) {
+  await page.getByRole('button', { name: /Ada Example/ }).click({ noWaitAfter: true });
+}
+
+export async function drive(trial) {
+  mkdirSync(SCREENS, { recursive: true });
+  const server = await trial.server({ DCR_CUSTOM_REDIRECTS: CURSOR });
+  const dev = /development provider at (\S+)/.exec(server.program.stdout)[1];
+  const provider = await trial.provider({ DCR_DEV_IDP_AUTO_LOGIN: 'ada' });
+  const silent = await trial.server({ DCR_CUSTOM_REDIRECTS: CURSOR, ...provider.env });
+  const certificate = await trial.certificate('claude.ai', 'mcp.example', 'app.example.net');
+  const claude = await listener(trial, '127.0.0.1', certificate);
+  const browser = await openBrowser(trial, {
+    hosts: { 'claude.ai:443': claude.port },
+    options: { ignoreHTTPSErrors: true },
+  });
+
+  // CONS-16: the whole chain. `login: silent` answers the form with redirects only, which is where `form-action` bites.
+  const logins = [
+    { login: 'picked account', server, hosts: [new URL(server.base).host, new URL(dev).host] },
+    { login: 'silent login', server: silent, hosts: [new URL(silent.base).host, new URL(provider.origin).host] },
+  ];
+  const chain = async ({ login, server: { base }, hosts }, redirect, got, host, { context = browser, id } = {}) => {
+    const { page, seen } = await watchedPage(context);
+    const before = got.length;
+    await page.goto(authorizeUrl(base, id ?? (await register(base, { client_name: 'Test', redirect_uris: [redirect] })), redirect));
+    await approve(page).click({ noWaitAfter: true });
+    if (login === 'picked account') await pickAda(page);
+    await until('the answer at the client', () => got.length > before).catch((error) => {
+      throw new Error(`${error.message}; ended at ${page.url()}; ${seen.complaints.join(' | ')} ${seen.failed.join()}`);
+    });
+    answered(got.at(-1), base);
+    await page.getByText('Back at the app.').waitFor({ timeout: 5_000 });
+    await sleep(200);
+    seen.calm([...hosts, host]);
+    await page.close();
+  };
+  for (const login of logins) {
+    for (const [host, address] of [['127.0.0.1', '127.0.0.1'], ['localhost', 'localhost'], ['[::1]', '::1']]) {
+      await trial.check(`chain to http://${host}, ${login.login}`, async () => {
+        const { got, port } = await listener(trial, address);
+        await chain(login, `http://${host}:${port}/callback`, got, `${host}:${port}`);
+      });
+    }
+    await trial.check(`chain to https://claude.ai, ${login.login}`, () => chain(login, CLAUDE, claude.got, 'claude.ai'));
+    await trial.check(`chain to an adopted id's loopback, ${login.login}`, async () => {
+      const { got, port } = await listener(trial, '127.0.0.1');
+      await chain(login, `http://127.0.0.1:${port}/cb`, got, `127.0.0.1:${port}`, { id: 'never-seen-before' });
+    });
+    await trial.check(`chain to cursor://, ${login.login}`, async () => {
+      const { page, seen } = await watchedPage(browser);
+      const { base } = login.server;
+      const client = await register(base, { client_name: 'Cursor', redirect_uris: [CURSOR] });
+      await page.goto(authorizeUrl(base, client, CURSOR));
+      await approve(page).click({ noWaitAfter: true });
+      if (login.login === 'picked account') await pickAda(page);
+      const opened = () => seen.requests.map(({ url }) => url).find((url) => url.startsWith(CURSOR));
+      await until('Chromium to try the scheme', opened, 8_000).catch((error) => {
+        throw new Error(`${error.message}; at ${page.url()}; ${seen.complaints.join(' | ')}; ${seen.failed.join()}; ${JSON.stringify(seen.requests)}`);
+      });
+      answered(new URL(opened()), base);
+      await sleep(500);
+      seen.calm([...login.hosts, 'anysphere.cursor-mcp']);
+      await page.close();
+    });
+  }
+  await trial.check("the test would notice: with form-action 'self' the same chain is stopped", async () => {
+    const { page, seen } = await watchedPage(browser);
+    const { got, port } = await listener(trial, '127.0.0.1');
+    const redirect = `http://localhost:${port}/callback`;
+    const { base } = silent;
+    await page.route('**/oauth/authorize*', async (route) => {
+      const response = await route.fetch();
+      const headers = response.headers();
+      headers['content-security-policy'] = headers['content-security-policy'].replace(/form-action [^;]+/, "form-action 'self'");
+      await route.fulfill({ response, headers });
+    });
+    await page.goto(authorizeUrl(base, await register(base, { redirect_uris: [redirect] }), redirect));
+    await approve(page).click({ noWaitAfter: true });
+    await until('a complaint', () => seen.complaints.length > 0);
+    await sleep(500);
+    equal(got.length, 0, 'answers at the client');
+    await page.close();
+  });
+  await trial.check('a cross-site login page: the cookie of the approval comes back', async () => {
+    // `localhost` and `127.0.0.1` are different sites.
+    const port = await freePort();
+    const base = `http://localhost:${port}`;
+    await trial.server({ DCR_BIND: `127.0.0.1:${port}`, DCR_PUBLIC_URL: base, ...(await trial.provider()).env });
+    const { got, port: client } = await listener(trial, '127.0.0.1');
+    const { page, seen } = await watchedPage(browser);
+    const redirect = `http://127.0.0.1:${client}/cb`;
+    await page.goto(authorizeUrl(base, await register(base, { redirect_uris: [redirect] }), redirect));
+    await approve(page).click({ noWaitAfter: true });
+    await pickAda(page);
+    await until('the answer at the client', () => got.length > 0);
+    answered(got[0], base);
+    equal(seen.complaints.join(' | '), '', 'complaints');
+    await page.close();
+  });
+  await trial.check('https in front, as in production: __Host- cookies, and on to a loopback client', async () => {
+    const base = 'https://mcp.example';
+    const secret = Buffer.alloc(32, 7).toString('base64');
+    const direct = await freePort();
+    await trial.server({ DCR_BIND: `127.0.0.1:${direct}`, DCR_PUBLIC_URL: base, DCR_SECRET: secret, ...provider.env });
+    const proxy = await tlsProxy(trial, certificate, direct);
+    const context = await openBrowser(trial, {
+      hosts: { 'mcp.example:443': proxy, 'claude.ai:443': claude.port },
+      options: { ignoreHTTPSErrors: true },
+    });
+    const hosts = ['mcp.example', new URL(provider.origin).host];
+    const login = { login: 'silent login', server: { base }, hosts };
+    const via = `http://127.0.0.1:${direct}`;
+    for (const host of ['127.0.0.1', 'localhost', '[::1]']) {
+      const { got, port } = await listener(trial, host.replace(/[[\]]/g, ''));
+      const redirect = `http://${host}:${port}/callback`;
+      const id = await register(base, { client_name: 'Test', redirect_uris: [redirect] }, via);
+      await chain(login, redirect, got, `${host}:${port}`, { context, id });
+    }
+    const id = await register(base, { client_name: 'Test', redirect_uris: [CLAUDE] }, via);
+    await chain(login, CLAUDE, claude.got, 'claude.ai', { context, id });
+    const page = await context.newPage();
+    await page.goto(authorizeUrl(base, id, CLAUDE));
+    const cookies = (await context.cookies(base)).filter(({ name }) => name.includes('dcr'));
+    assert(cookies.length > 0 && cookies.every((cookie) => cookie.name.startsWith('__Host-') && cookie.secure && cookie.httpOnly && cookie.sameSite === 'Lax'), JSON.stringify(cookies));
+    await context.close();
+  });
+
+  // What a person does.
+  const { got: home, port: homePort } = await listener(trial, '127.0.0.1');
+  const local = `http://127.0.0.1:${homePort}/callback`;
+  const clients = {
+    platform: [await register(server.base, { client_name: 'Claude', redirect_uris: [CLAUDE] }), CLAUDE],
+    loopback: ['an-id-from-another-life', local],
+    other: [
+      await register(server.base, {
+        client_name: `Quarterly \u202Ereports\u200B ${'and more '.repeat(8)}`,
+        redirect_uris: ['https://app.example.net/a/rather/long/path/to/the/oauth/callback/of/this/application'],
+      }),
+      'https://app.example.net/a/rather/long/path/to/the/oauth/callback/of/this/application',
+    ],
+  };
+  const consent = (kind, extra) => authorizeUrl(server.base, ...clients[kind], extra);
+
+  await trial.check('works with JavaScript switched off', async () => {
+    const context = await openBrowser(trial, { options: { javaScriptEnabled: false } });
+    const page = await context.newPage();
+    const before = home.length;
+    await page.goto(consent('loopback'));
+    await approve(page).click({ noWaitAfter: true });
+    await pickAda(page);
+    await until('the answer at the client', () => home.length > before);
+    answered(home.at(-1), server.base);
+    await context.close();
+  });
+  await trial.check('cancel tells the client', async () => {
+    const { page, seen } = await watchedPage(browser);
+    const before = home.length;
+    await page.goto(consent('loopback'));
+    await cancel(page).click({ noWaitAfter: true });
+    await until('the answer at the client', () => home.length > before);
+    equal(home.at(-1).searchParams.get('error'), 'access_denied', 'error');
+    equal(home.at(-1).searchParams.get('iss'), server.base, 'iss');
+    await sleep(200);
+    seen.calm([new URL(server.base).host, `127.0.0.1:${homePort}`]);
+    await page.close();
+  });
+  await trial.check('the back button after a sign-in, and approving again, is harmless', async () => {
+    const { page } = await watchedPage(browser);
+    const before = home.length;
+    await page.goto(consent('loopback'));
+    await approve(page).click({ noWaitAfter: true });
+    await pickAda(page);
+    await until('the answer at the client', () => home.length > before);
+    await page.goto(consent('loopback'));
+    await approve(page).click({ noWaitAfter: true });
+    await pickAda(page);
+    await until('a second answer', () => home.length > before + 1);
+    const [first, second] = home.slice(-2).map((url) => url.searchParams.get('code'));
+    assert(first !== second, 'the same code twice');
+    await page.close();
+  });
+  await trial.check('two sign-ins open at once in one browser both arrive', async () => {
+    const pages = await Promise.all([browser.newPage(), browser.newPage()]);
+    const before = home.length;
+    for (const page of pages) await page.goto(consent('loopback'));
+    for (const page of pages) await approve(page).click();
+    for (const page of pages) await pickAda(page);
+    await until('both answers', () => home.length === before + 2);
+    await Promise.all(pages.map((page) => page.close()));
+  });
+
+  // CO-1. Raw mouse events: Playwright's own click would wait until the button takes it.
+  const middle = async (button) => {
+    const box = await button.boundingBox();
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  await trial.check('a click in the first moments does nothing, a later one works', async () => {
+    const { page, seen } = await watchedPage(browser);
+    // The place is known from an earlier look, as to an attacker.
+    await page.goto(consent('loopback'));
+    const at = await middle(approve(page));
+    await page.goto('about:blank');
+    const posts = () => seen.requests.filter(({ method }) => method === 'POST').length;
+    await page.goto(consent('loopback'), { waitUntil: 'commit' });
+    for (const end = Date.now() + 450; Date.now() < end; ) {
+      await page.mouse.click(...at, { delay: 5, clickCount: 2 });
+      await sleep(20);
+    }
+    equal(posts(), 0, 'forms sent within 0.45 s');
+    assert(page.url().includes('/oauth/authorize'), page.url());
+    await sleep(900);
+    await page.mouse.click(...at);
+    await until('the form to be sent', () => posts() === 1);
+    await page.close();
+  });
+  await trial.check('the keyboard is not stopped: tab to the button, then enter', async () => {
+    const { page } = await watchedPage(browser);
+    await page.goto(consent('loopback'), { waitUntil: 'domcontentloaded' });
+    const reached = [];
+    for (let presses = 0; presses < 5; presses += 1) {
+      await page.keyboard.press('Tab');
+      reached.push(await page.evaluate(() => globalThis.document.activeElement.textContent.trim()));
+      if (reached.at(-1) === 'Allow and sign in') break;
+    }
+    equal(reached.at(-1), 'Allow and sign in', 'focus');
+    const outline = await page.evaluate(() => getComputedStyle(globalThis.document.activeElement).outlineStyle);
+    equal(outline, 'solid', 'focus ring');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/\/authorize\?.*client_id=/, { timeout: 5_000 });
+    await page.getByRole('heading', { name: 'Pick an account' }).waitFor();
+    await page.close();
+  });
+  await trial.check('enter without focus on a button sends nothing', async () => {
+    const { page, seen } = await watchedPage(browser);
+    await page.goto(consent('loopback'));
+    for (let presses = 0; presses < 5; presses += 1) await page.keyboard.press('Enter');
+    await sleep(500);
+    equal(seen.requests.filter(({ method }) => method === 'POST').length, 0, 'forms sent');
+    await page.close();
+  });
+  await trial.check('a double click approves once', async () => {
+    const { page, seen } = await watchedPage(browser);
+    await page.goto(consent('loopback'));
+    await sleep(1_000);
+    const at = await middle(approve(page));
+    await page.mouse.dblclick(...at);
+    await page.getByRole('heading', { name: 'Pick an account' }).waitFor();
+    const before = home.length;
+    await pickAda(page);
+    await until('the answer at the client', () => home.length > before);
+    return `${seen.requests.filter(({ method, url }) => method === 'POST' && url.endsWith('/consent')).length} form(s) sent`;
+  });
+  await trial.check('the page cannot be framed', async () => {
+    const { page, seen } = await watchedPage(browser);
+    await page.goto(`http://127.0.0.1:${homePort}/frame`);
+    await page.evaluate((url) => {
+      const frame = globalThis.document.createElement('iframe');
+      frame.src = url;
+      globalThis.document.body.append(frame);
+    }, consent('loopback'));
+    await until('the refusal', () => seen.complaints.some((text) => /frame/i.test(text)) || seen.failed.length > 0);
+    assert(!page.frames().some((frame) => frame.url().includes('/oauth/authorize')), 'framed');
+    await page.close();
+  });
+
+  // What it looks like, and whether everybody can read it.
+  const pages = {
+    'consent-platform': consent('platform'),
+    'consent-loopback-adopted': consent('loopback'),
+    'consent-other': consent('other'),
+    'refusal': authorizeUrl(server.base, 'unknown', 'https://evil.example/callback'),
+  };
+  const axe = readFileSync(fileOf('axe-core'), 'utf8');
+  for (const colorScheme of ['light', 'dark']) {
+    // bypassCSP lets the checker in; without it the page allows no script at all.
+    const context = await openBrowser(trial, { options: { colorScheme, bypassCSP: true, deviceScaleFactor: 2 } });
+    for (const [name, url] of Object.entries(pages)) {
+      for (const [size, viewport] of [['phone', { width: 375, height: 667 }], ['desktop', { width: 1280, height: 800 }], ['narrow', { width: 320, height: 568 }]]) {
+        await trial.check(`${name}, ${colorScheme}, ${size}: readable, nothing cut, WCAG AA`, async () => {
+          const page = await context.newPage();
+          await page.setViewportSize(viewport);
+          await page.goto(url);
+          await sleep(800);
+          await shot(page, SCREENS, `${name}-${colorScheme}-${size}`);
+          const wide = await page.evaluate(() => globalThis.document.documentElement.scrollWidth - globalThis.innerWidth);
+          assert(wide <= 0, `scrolls sideways by ${wide} px`);
+          for (const button of await page.getByRole('button').all()) {
+            const box = await button.boundingBox();
+            assert(box.height >= 44 && box.x >= 0 && box.x + box.width <= viewport.width, `button at ${JSON.stringify(box)}`);
+          }
+          await page.evaluate(axe);
+          const { violations, incomplete } = await page.evaluate(() =>
+            globalThis.axe.run(globalThis.document, {
+              runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+            }),
+          );
+          const told = (list) => list.map(({ id, nodes }) => `${id} (${nodes.map(({ target }) => target.join(' ')).join()})`).join('; ');
+          equal(told(violations), '', 'axe');
+          await page.close();
+          return incomplete.length > 0 ? `undecided: ${told(incomplete)}` : '';
+        });
+      }
+    }
+    await context.close();
+  }
+  await trial.check('readable with text twice as large, and in forced colours', async () => {
+    const context = await openBrowser(trial, { options: { forcedColors: 'active', bypassCSP: true } });
+    const page = await context.newPage();
+    await page.setViewportSize({ width: 375, height: 667 });
+    await page.goto(consent('other'));
+    await page.addStyleTag({ content: 'html{font-size:200%}' });
+    await sleep(800);
+    await shot(page, SCREENS, 'consent-other-large-forced');
+    const wide = await page.evaluate(() => globalThis.document.documentElement.scrollWidth - globalThis.innerWidth);
+    assert(wide <= 0, `scrolls sideways by ${wide} px`);
+    await context.close();
+  });
+}

@@ -1,0 +1,62 @@
+// Chromium, watched: every request, every redirect, every complaint about the content security policy.
+
+import path from 'node:path';
+import { assert, load } from './trial.mjs';
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+/**
+ * A new profile. `hosts` maps `name:port` to a port of this machine; all other names resolve to nothing.
+ * `options` go to the browser context.
+ */
+export async function openBrowser(trial, { hosts = {}, options = {}, flags = [] } = {}) {
+  const { chromium } = (await load('playwright-core')).default;
+  const rules = Object.entries(hosts).map(([from, port]) => `MAP ${from} 127.0.0.1:${port}`);
+  const context = await chromium.launchPersistentContext(trial.folder(`profile-${Math.random().toString(36).slice(2)}`), {
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [...FLAGS, `--host-resolver-rules=${[...rules, 'MAP * ~NOTFOUND', ...['localhost', '127.0.0.1', '[::1]'].map((host) => `EXCLUDE ${host}`)].join(', ')}`, ...flags],
+    ...options,
+  });
+  trial.onEnd(() => context.close());
+  return context;
+}
+
+/** A page, and what it did. */
+export async function watchedPage(context) {
+  const page = await context.newPage();
+  const seen = { requests: [], failed: [], complaints: [], schemes: [] };
+  const cdp = await context.newCDPSession(page);
+  cdp.on('Network.requestWillBeSent', ({ request, type }) => seen.requests.push({ url: request.url, method: request.method, type }));
+  cdp.on('Network.loadingFailed', (failure) => seen.failed.push(failure.errorText));
+  cdp.on('Page.frameRequestedNavigation', ({ url }) => seen.schemes.push(url));
+  cdp.on('Audits.issueAdded', ({ issue }) => {
+    if (/Csp|ContentSecurityPolicy|MixedContent|Cookie|Attribution/i.test(issue.code)) {
+      seen.complaints.push(`${issue.code}: ${JSON.stringify(issue.details)}`);
+    }
+  });
+  await cdp.send('Network.enable');
+  await cdp.send('Page.enable');
+  await cdp.send('Audits.enable');
+  page.on('console', (message) => {
+    if (/content security policy|refused|blocked|insecure/i.test(message.text())) seen.complaints.push(message.text());
+  });
+  page.on('pageerror', (error) => seen.complaints.push(String(error)));
+  seen.hosts = () => [...new Set(seen.requests.map(({ url }) => new URL(url)).filter((url) => url.protocol !== 'data:').map((url) => url.host))];
+  seen.calm = (allowed) => {
+    assert(seen.complaints.length === 0, `complaints: ${seen.complaints.join(' | ')}`);
+    const strange = seen.hosts().filter((host) => !allowed.includes(host));
+    assert(strange.length === 0, `requests to ${strange.join()}`);
+  };
+  return { page, seen, cdp };
+}
+
+export const shot = (page, folder, name) => page.screenshot({ path: path.join(folder, `${name}.png`), fullPage: true });
