@@ -171,7 +171,8 @@ async fn kill_9_between_any_two_steps_and_a_restart_lose_nothing() {
 async fn a_configuration_that_cannot_work_ends_with_exit_code_2_and_one_line_that_says_what_to_change() {
     const PUBLIC: (&str, &str) = ("DCR_PUBLIC_URL", "https://mcp.example");
     const TENANT: (&str, &str) = ("DCR_AZURE_TENANT_ID", "3f2a9c1e-5b7d-4e8f-9a60-1c2d3e4f5a6b");
-    let cases: [(&[(&str, &str)], &[&str]); 7] = [
+    type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+    let cases: [Case; 7] = [
         (&[PUBLIC], &["DCR_SECRET", "openssl rand -base64 32", "DCR_SECRET=store"]),
         (&[PUBLIC, ("DCR_SECRET", "store")], &["DCR_AZURE_TENANT_ID", "DCR_OIDC_ISSUER"]),
         (&[("DCR_BIND", "0.0.0.0:0")], &["DCR_PUBLIC_URL"]),

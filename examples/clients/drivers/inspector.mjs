@@ -5,7 +5,12 @@ import { assert, binary, equal, sleep } from '../lib/trial.mjs';
 export async function drive(trial) {
   const server = await trial.server({ DCR_ACCESS_TOKEN_TTL: '2' });
   const desktop = trial.desktop();
-  const env = { ...desktop.env, MCP_AUTO_OPEN_ENABLED: 'true', MCP_STORAGE_DIR: trial.folder('storage') };
+  const env = {
+    ...desktop.env,
+    MCP_AUTO_OPEN_ENABLED: 'true',
+    MCP_STORAGE_DIR: trial.folder('storage'),
+    MCP_INSPECTOR_SECRET_STORE: 'file', // without it tokens live in the desktop's keyring, or are lost on exit
+  };
   const inspect = async (...args) => {
     const program = await trial.run(binary('mcp-inspector'), ['--cli', server.url, '--transport', 'http', ...args], { env });
     const visits = JSON.stringify(desktop.visits().map(({ page, ...visit }) => visit));

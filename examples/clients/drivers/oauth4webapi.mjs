@@ -92,8 +92,12 @@ export async function drive(trial) {
       (thrown) => thrown,
     );
     if (failure.message === 'it was allowed') throw failure;
-    assert(failure.error !== undefined || failure.cause?.length, `not an OAuth error: ${failure}`);
-    equal(`${failure.status} ${failure.error ?? failure.cause?.[0]?.parameters?.error}`, `${status} ${error}`, 'refusal');
+    if (failure instanceof oauth.WWWAuthenticateChallengeError) {
+      // The answer to wrong Basic credentials has a challenge (RFC 6749 section 5.2); the error is in the body.
+      equal(failure.cause[0].scheme, 'basic', 'scheme');
+      failure.error = (await failure.response.json()).error;
+    }
+    equal(`${failure.status} ${failure.error}`, `${status} ${error}`, `refusal (${failure})`);
   };
   const works = async (tokens) => {
     const response = await ask(tokens.access_token);

@@ -84,7 +84,7 @@ impl World {
 
     /// The directory with the database.
     pub fn directory(&self) -> &Path {
-        &self.directory.path()
+        self.directory.path()
     }
 }
 
