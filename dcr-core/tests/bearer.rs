@@ -141,3 +141,16 @@ async fn a_token_lapses_also_when_it_is_cached() {
     clock.advance(Duration::from_secs(1));
     assert_eq!(engine.authenticate(&headers, None).await.unwrap_err().reason(), Reason::TokenExpired);
 }
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_delays_no_revocation() {
+    let (here, there, _, clock) = replicas().await;
+    let ada = here.sign_in_for_tests(&Person::named("Ada"), None).await.unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("authorization", ada.authorization());
+    assert!(there.authenticate(&headers, None).await.is_ok());
+    // Both replicas follow the same time source, which was ahead by three seconds.
+    clock.set_back(Duration::from_secs(3));
+    here.revoke_sessions(&Target::User(ada.principal().user_id().clone()), "test").await.unwrap();
+    assert_eq!(there.authenticate(&headers, None).await.unwrap_err().reason(), Reason::TokenRevoked);
+}

@@ -54,7 +54,7 @@ impl Inner {
         let (parts, body) = request.into_parts();
         let respond = Responder::new(self, &parts.headers);
         let Some(route) = self.site.route(parts.uri.path()) else {
-            return respond.refusal_json(&Reason::NotFound.into());
+            return respond.refusal("request", &Reason::NotFound.into());
         };
         let query = parts.uri.query().unwrap_or("").as_bytes();
         let too_large = body.len() > MAX_BODY

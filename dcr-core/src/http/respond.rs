@@ -127,7 +127,7 @@ impl<'a> Responder<'a> {
     }
 
     pub(crate) fn method_not_allowed(&self, methods: &'static str) -> Response<Bytes> {
-        let mut response = self.refusal_json(&Reason::MethodNotAllowed.into());
+        let mut response = self.refusal("request", &Reason::MethodNotAllowed.into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
         response
     }

@@ -239,7 +239,8 @@ impl Inner {
     /// Reads the feed if it is due. One reader at a time; a check waits for it only when the last answer is old, so the
     /// bound holds without a background task that somebody could forget to start.
     async fn hear_revocations(&self, now: Timestamp) -> Result<(), Refusal> {
-        let age = |times: FeedTimes| times.answered.map(|at| now.since(at));
+        // An answer from the future says that the clock was set back: as good as none.
+        let age = |times: FeedTimes| times.answered.filter(|at| *at <= now + POLL).map(|at| now.since(at));
         let due = |times: FeedTimes| age(times).is_none_or(|age| age >= POLL);
         let times = self.liveness.times();
         if !due(times) {
@@ -255,7 +256,7 @@ impl Inner {
             }
         };
         let times = self.liveness.times();
-        let just_failed = times.failed.is_some_and(|at| now.since(at) < POLL);
+        let just_failed = times.failed.is_some_and(|at| at <= now + POLL && now.since(at) < POLL);
         if due(times) && !just_failed {
             self.read_feed(times.answered, now).await;
         }
@@ -267,7 +268,7 @@ impl Inner {
     }
 
     async fn read_feed(&self, answered: Option<Timestamp>, now: Timestamp) {
-        let since = answered.unwrap_or(now - self.liveness.keep) - OVERLAP;
+        let since = answered.filter(|at| *at <= now + POLL).unwrap_or(now - self.liveness.keep) - OVERLAP;
         match self.store.revocations_since(since).await {
             Ok(entries) => {
                 for entry in entries {

@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long, env = "DCR_AZURE_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub azure_client_secret: Option<String>,
 
-    /// Base of the Entra ID authority, for national clouds [default: https://login.microsoftonline.com]
+    /// Base of the Entra ID authority, for national clouds [default: `https://login.microsoftonline.com`]
     #[arg(long, env = "DCR_AZURE_AUTHORITY", value_name = "URL")]
     pub azure_authority: Option<String>,
 
