@@ -4,6 +4,7 @@
 mod cookies;
 #[cfg(feature = "tower")]
 pub(crate) mod guard;
+#[cfg(feature = "tower")]
 mod mcp_session;
 mod pages;
 mod params;

@@ -23,7 +23,7 @@ export async function openBrowser(trial, { hosts = {}, options = {}, flags = [] 
   const rules = Object.entries(hosts).map(([from, port]) => `MAP ${from} 127.0.0.1:${port}`);
   const context = await chromium.launchPersistentContext(trial.folder(`profile-${Math.random().toString(36).slice(2)}`), {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [...FLAGS, `--host-resolver-rules=${[...rules, 'MAP * ~NOTFOUND', ...['localhost', '127.0.0.1', '[::1]'].map((host) => `EXCLUDE ${host}`)].join(', ')}`, ...flags],
+    args: [...FLAGS, `--host-resolver-rules=${[...rules, 'MAP *.* ~NOTFOUND', 'EXCLUDE 127.0.0.1'].join(', ')}`, ...flags],
     ...options,
   });
   trial.onEnd(() => context.close());
