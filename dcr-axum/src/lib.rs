@@ -14,7 +14,7 @@
 //! fn app(engine: DcrEngine) -> Router {
 //!     Router::new()
 //!         .route("/mcp", get(hello))
-//!         .layer(engine.guard()) // everything above needs a token
+//!         .route_layer(engine.guard()) // everything above needs a token; unknown paths stay 404
 //!         .merge(dcr_axum::router(engine)) // metadata, register, authorize, token, ...
 //! }
 //! ```

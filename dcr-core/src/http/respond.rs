@@ -191,7 +191,10 @@ fn status(refusal: &Refusal) -> StatusCode {
 
 fn error_body(refusal: &Refusal) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("error".to_owned(), json!(refusal.reason().error()));
+    // Without a token there is no error to name (RFC 6750 section 3.1).
+    if !refusal.reason().error().is_empty() {
+        body.insert("error".to_owned(), json!(refusal.reason().error()));
+    }
     body.insert("error_description".to_owned(), json!(refusal.description()));
     body
 }
@@ -206,6 +209,11 @@ fn retry_after(response: &mut Response<Bytes>) {
 fn log(step: &str, refusal: &Refusal, reference: &str) {
     let reason = refusal.reason();
     let (name, detail) = (reason.as_str(), refusal.detail());
+    if reason == Reason::TokenMissing {
+        // Every client's first contact.
+        tracing::debug!(target: "dcr", step, reason = name, "refused");
+        return;
+    }
     match reason.blame() {
         Blame::Client => tracing::info!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Upstream => tracing::warn!(target: "dcr", step, reason = name, reference, detail, "refused"),

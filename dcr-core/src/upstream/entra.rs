@@ -20,6 +20,7 @@ const TEMPLATE: &str = "{tenantid}";
 pub struct EntraConfig {
     pub(super) authority: String,
     pub(super) tenant: String,
+    pub(super) name: String,
     pub(super) client_id: String,
     pub(super) secret: super::OidcSecret,
     pub(super) allowed_tenants: Vec<String>,
@@ -32,6 +33,7 @@ impl EntraConfig {
         Self {
             authority: "https://login.microsoftonline.com".to_owned(),
             tenant: tenant.into(),
+            name: "Microsoft Entra ID".to_owned(),
             client_id: client_id.into(),
             secret: super::OidcSecret::new(secret),
             allowed_tenants: Vec::new(),
@@ -42,6 +44,13 @@ impl EntraConfig {
     #[must_use]
     pub fn authority(mut self, base: impl Into<String>) -> Self {
         self.authority = base.into().trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// How people call this login: the company's name for it. "Microsoft Entra ID" if this is not said.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
         self
     }
 

@@ -216,7 +216,7 @@ impl OidcProvider {
         }
         let discovery = Discovery::new(config.discovery_url(), None, fetch.clone(), clock.clone());
         Ok(Self {
-            name: "Microsoft Entra ID".to_owned(),
+            name: config.name,
             rules: Rules::Entra { tenant: config.tenant, allowed: config.allowed_tenants },
             client_id: config.client_id,
             secret: Some(config.secret),

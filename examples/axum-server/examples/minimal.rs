@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::routing::get;
 use dcr_core::upstream::{EntraConfig, OidcProvider, ReqwestFetch};
 use dcr_core::{DcrEngine, Resource, SystemClock};
 
@@ -16,7 +17,7 @@ async fn add_the_front_door(mcp: Router) -> Result<Router, Box<dyn std::error::E
     let tools = Resource::new("/mcp", "My tools").scope("mcp", "Use the tools of this server");
     let engine = DcrEngine::builder(public_url).resource(tools).provider(login).secrets(vec![secret], vec![]);
     let engine = engine.store(dcr_sqlx::connect("sqlite://dcr.db").await?).build().await?;
-    let app = mcp.layer(engine.guard()).merge(dcr_axum::router(engine));
+    let app = mcp.route_layer(engine.guard()).merge(dcr_axum::router(engine));
 
     Ok(app)
 }
@@ -27,7 +28,8 @@ fn env(name: &str) -> Result<String, std::env::VarError> {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let app = add_the_front_door(Router::new()).await?;
+    let mcp = Router::new().route("/mcp", get("here is your MCP service"));
+    let app = add_the_front_door(mcp).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     Ok(axum::serve(listener, app).await?)
 }

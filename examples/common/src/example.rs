@@ -145,6 +145,7 @@ async fn log_in(provider: Provider) -> Result<(OidcProvider, Login, Option<Runni
             // The same path as in production: Entra ID, of another authority.
             let config = EntraConfig::new(idp.tenant_id(), idp.client_id(), idp.client_secret())
                 .authority(idp.issuer())
+                .name("the development login")
                 .allowed_tenants(allowed_tenants);
             let provider = OidcProvider::entra(config, fetch, clock).map_err(|error| wrong("DCR_DEV_IDP_", &error))?;
             Ok((provider, Login::Development { url: idp.issuer() }, Some(idp)))

@@ -1,5 +1,6 @@
 //! HTTP as the tests speak it: no redirects, no cookies, one answer at a time, read to its end.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName};
@@ -26,16 +27,22 @@ pub struct Answer {
     pub body: String,
 }
 
+/// One for all tests: each reads the system's root certificates when it is made, which takes longer than a request.
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .timeout(PATIENCE)
+        // A server that is restarted on its port must not be met on an old connection, and no connection may outlive the
+        // runtime of its test.
+        .pool_max_idle_per_host(0)
+        .build();
+    client.expect("an HTTP client")
+});
+
 impl Default for Http {
     fn default() -> Self {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(PATIENCE)
-            // A server that is restarted on its port must not be met on an old connection.
-            .pool_max_idle_per_host(0)
-            .build();
-        Self(client.expect("an HTTP client"))
+        Self(CLIENT.clone())
     }
 }
 
