@@ -330,3 +330,102 @@ proptest! {
         })?;
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// I-3: a code exists only where the browser that approved a transaction finishes that transaction, once.
+    #[test]
+    fn i_3_only_the_browser_that_approved_finishes(
+        approvals in vec(0_usize..3, 1..6),
+        callbacks in vec((0_usize..3, any::<prop::sample::Index>()), 1..12),
+    ) {
+        run(async {
+            let world = World::new().await;
+            let mut browsers = [Browser::default(), Browser::default(), Browser::default()];
+            let mut transactions = Vec::new();
+            for owner in approvals {
+                let state = world.approve(&mut browsers[owner], &request_for(U, P)).await;
+                // At most four are open in one browser; the oldest make room.
+                let open: Vec<_> = transactions.iter().enumerate().filter(|(_, (o, _, alive))| *o == owner && *alive).map(|(i, _)| i).collect();
+                if open.len() == 4 {
+                    let (owner, state, _) = transactions[open[0]].clone();
+                    transactions[open[0]] = (owner, state, false);
+                }
+                transactions.push((owner, state, true));
+                world.test.clock().advance(Duration::from_secs(1));
+            }
+            let mut sessions = 0;
+            for (who, which) in callbacks {
+                let index = which.index(transactions.len());
+                let (owner, state, alive) = transactions[index].clone();
+                let answer = world.callback(&mut browsers[who], &state, "Ada").await;
+                let delivered = answer.headers().contains_key("location");
+                prop_assert_eq!(delivered, alive && owner == who, "{}", text(&answer));
+                if delivered {
+                    sessions += 1;
+                    transactions[index] = (owner, state, false);
+                }
+            }
+            prop_assert_eq!(world.test.memory().counts().await.unwrap().sessions, sessions);
+            Ok(())
+        })?;
+    }
+
+    /// I-7, AD-5: no client id can be a user id, whoever the person is.
+    #[test]
+    fn i_7_client_ids_and_user_ids_share_no_namespace(issuer in "\\PC{0,20}", tenant in "\\PC{0,20}", object in "\\PC{0,20}") {
+        let user = dcr_core::session::UserId::derive(&issuer, &tenant, &object);
+        prop_assert!(dcr_core::ClientId::new(user.as_str()).is_err());
+    }
+}
+
+/// I-14, UP-8: `Debug` of what holds a secret shows none of it.
+#[test]
+fn i_14_debug_shows_no_secret() {
+    use dcr_core::upstream::{EntraConfig, LoginAnswer, LoginRequest, OidcConfig};
+    use dcr_core::{AuthMethod, ClientId, PreRegistered, Secret};
+    const HIDDEN: &str = "s3cr3t-value";
+    run(async {
+        let world = World::with(|b| b.resource_server("rs", HIDDEN)).await;
+        let signed_in = world.test.sign_in(&dcr_core::testing::Person::named("Ada")).await;
+        let shown = [
+            format!("{:?}", EntraConfig::new("t", "c", HIDDEN)),
+            format!("{:?}", OidcConfig::new("i", "c").secret(HIDDEN)),
+            format!("{:?}", Secret::from_bytes(*b"s3cr3t-value-s3cr3t-value-s3cr3t")),
+            format!(
+                "{:?}",
+                PreRegistered::confidential(ClientId::new("c").unwrap(), AuthMethod::ClientSecretPost, HIDDEN)
+            ),
+            format!(
+                "{:?}",
+                LoginRequest { callback: "c", state: HIDDEN, nonce: HIDDEN, verifier: HIDDEN, select_account: true }
+            ),
+            format!("{:?}", LoginAnswer { code: HIDDEN, issuer: None, callback: "c", nonce: HIDDEN, verifier: HIDDEN }),
+            format!(
+                "{:?} {:?}",
+                world.engine,
+                dcr_core::DcrEngine::builder("https://x.example").resource_server("rs", HIDDEN)
+            ),
+        ];
+        for text in shown {
+            assert!(!text.contains("s3cr3t"), "{text}");
+        }
+        assert!(!format!("{signed_in:?}").contains(signed_in.token()));
+    });
+}
+
+/// I-9, RS-2, RS-5: nothing but our own access token is accepted by the resource, least of all what came from upstream.
+#[test]
+fn i_9_only_our_own_access_tokens_are_accepted() {
+    run(async {
+        let world = World::new().await;
+        let tokens = world.sign_in(U, P, "Ada").await;
+        let code = world.code(U, P, "Ada").await;
+        let upstream = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9.eyJpc3MiOiJodHRwczovL2lkcCJ9.c2ln";
+        for other in [upstream, &tokens.refresh, &code, "", "null"] {
+            assert!(!world.accepts(other).await, "{other}");
+        }
+        assert!(world.accepts(&tokens.access).await);
+    });
+}
