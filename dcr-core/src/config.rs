@@ -90,6 +90,9 @@ impl FromStr for AdoptionPolicy {
     }
 }
 
+/// The longest life of an access token.
+pub(crate) const MAX_ACCESS_TOKEN: Duration = Duration::from_secs(3_600);
+
 /// How long things live. The defaults are the design's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "plain settings, filled in with `..Lifetimes::default()`")]
@@ -106,6 +109,8 @@ pub struct Lifetimes {
     pub refresh_grace: Duration,
     /// A transaction, from the consent page to the callback: 10 minutes.
     pub transaction: Duration,
+    /// How long bearer checks go on while the store is silent, before they answer 503: 60 s.
+    pub store_silence: Duration,
 }
 
 impl Default for Lifetimes {
@@ -118,6 +123,7 @@ impl Default for Lifetimes {
             refresh_absolute: Duration::from_secs(90 * DAY),
             refresh_grace: Duration::from_secs(30),
             transaction: Duration::from_secs(600),
+            store_silence: Duration::from_secs(60),
         }
     }
 }
@@ -129,7 +135,7 @@ impl Lifetimes {
         if self.code < second || self.code > Duration::from_secs(600) {
             return wrong("the code lifetime must be between 1 s and 10 minutes");
         }
-        if self.access_token < second || self.access_token > Duration::from_secs(3_600) {
+        if self.access_token < second || self.access_token > MAX_ACCESS_TOKEN {
             return wrong("the access token lifetime must be between 1 s and 1 hour");
         }
         if self.refresh_grace > Duration::from_secs(600) {
@@ -137,6 +143,9 @@ impl Lifetimes {
         }
         if self.refresh_idle < second || self.refresh_absolute < self.refresh_idle {
             return wrong("the refresh lifetimes must be at least 1 s, and the absolute one not below the idle one");
+        }
+        if self.store_silence < Duration::from_secs(5) {
+            return wrong("the silence of the store that is borne must be at least 5 s");
         }
         if self.transaction < Duration::from_secs(30) || self.transaction > Duration::from_secs(600) {
             return wrong("the transaction lifetime must be between 30 s and 10 minutes");

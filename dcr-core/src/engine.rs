@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use moka::sync::Cache;
+
 use crate::client::{ClientRules, PlatformList, PreRegistered, custom_redirect_is_sane};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{AdoptionPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
-use crate::error::{ConfigError, Refusal};
+use crate::error::{ConfigError, Reason, Refusal};
 use crate::http::Site;
+use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
 use crate::oauth::introspect::ResourceServers;
 use crate::random::{SecureRandom, SystemRandom};
@@ -51,6 +54,10 @@ pub(crate) struct Inner {
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) liveness: Liveness,
     pub(crate) site: Site,
+    /// The ceiling for adopted ids, if it is lower than for others (AD-15).
+    pub(crate) adoption_scopes: Option<ScopeSet>,
+    /// When an anomaly of a session was last written to the record, so that its holder cannot fill it.
+    pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     max_sessions: usize,
     max_aliases: usize,
     last_sweep: AtomicI64,
@@ -87,6 +94,7 @@ pub struct DcrEngineBuilder {
     provider: Option<Arc<dyn IdentityProvider>>,
     admission: Admission,
     resource_servers: ResourceServers,
+    adoption_scopes: Option<ScopeSet>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
     max_sessions: usize,
@@ -112,6 +120,7 @@ impl DcrEngine {
             provider: None,
             admission: Admission::default(),
             resource_servers: ResourceServers::default(),
+            adoption_scopes: None,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             max_sessions: 20,
@@ -136,7 +145,7 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer; then none ended.
     pub async fn revoke_sessions(&self, target: &Target, reason: &str) -> Result<usize, Refusal> {
-        let event = self.inner.event(EventKind::Revoked, reason)?;
+        let event = self.inner.event(EventKind::Revoked, reason)?.about(target);
         let now = self.inner.clock.now();
         let ended = self.inner.store.revoke(target, reason, now, event).await?;
         Ok(self.note_ended(&ended, now))
@@ -147,7 +156,7 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer; then nothing changed.
     pub async fn block(&self, target: &Target, reason: &str) -> Result<usize, Refusal> {
-        let event = self.inner.event(EventKind::Blocked, reason)?;
+        let event = self.inner.event(EventKind::Blocked, reason)?.about(target);
         let now = self.inner.clock.now();
         let ended = self.inner.store.block(target, reason, now, event).await?;
         Ok(self.note_ended(&ended, now))
@@ -158,7 +167,7 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer; then nothing changed.
     pub async fn unblock(&self, target: &Target, reason: &str) -> Result<bool, Refusal> {
-        let event = self.inner.event(EventKind::Unblocked, reason)?;
+        let event = self.inner.event(EventKind::Unblocked, reason)?.about(target);
         Ok(self.inner.store.unblock(target, event).await?)
     }
 
@@ -277,6 +286,12 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// The scopes that an adopted id may get at most. Default: those of the resource, as for registered clients.
+    pub fn adoption_scopes(mut self, scopes: ScopeSet) -> Self {
+        self.adoption_scopes = Some(scopes);
+        self
+    }
+
     /// Another list of platforms than the shipped one.
     pub fn platforms(mut self, platforms: PlatformList) -> Self {
         self.platforms = platforms;
@@ -316,6 +331,12 @@ impl DcrEngineBuilder {
     /// At most so many live sessions a connection; the one idle longest goes first. Default: 20.
     pub const fn max_sessions(mut self, sessions: usize) -> Self {
         self.max_sessions = sessions;
+        self
+    }
+
+    /// At most so many client ids are remembered of a connection; the one unused longest goes first. Default: 50.
+    pub const fn max_aliases(mut self, aliases: usize) -> Self {
+        self.max_aliases = aliases;
         self
     }
 
@@ -380,7 +401,7 @@ impl DcrEngineBuilder {
         let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
         Ok(DcrEngine {
             inner: Arc::new(Inner {
-                liveness: Liveness::new(self.lifetimes.access_token),
+                liveness: Liveness::new(),
                 issuer,
                 prefix: self.prefix,
                 resources,
@@ -391,6 +412,8 @@ impl DcrEngineBuilder {
                 provider,
                 admission: self.admission,
                 resource_servers: self.resource_servers,
+                adoption_scopes: self.adoption_scopes,
+                anomalies: Cache::new(10_000),
                 clock: self.clock,
                 random: self.random,
                 site,

@@ -157,6 +157,9 @@ reasons! {
     /// Transient upstream trouble. Never `invalid_grant`.
     UpstreamBusy = "upstream_busy", Upstream, 503, "temporarily_unavailable",
         "The company login does not answer at the moment. Reload this page in a minute; if that does not help, start again from the app.";
+    /// The provider answered with trouble of its own instead of a code.
+    UpstreamFailed = "upstream_failed", Upstream, 502, "temporarily_unavailable",
+        "The company login reported a problem of its own. Start again from the app in a minute.";
     /// The upstream code was refused: it is spent, or was never ours.
     UpstreamCode = "upstream_code", Upstream, 502, "server_error",
         "The company login did not accept the end of this sign-in. Start again from the app.";
@@ -168,7 +171,7 @@ reasons! {
         "This server's connection to the company login is not set up correctly. Tell your administrator, with the reference below.";
     /// The admission policy does not let this person in.
     NotAdmitted = "not_admitted", Operator, 403, "access_denied",
-        "You are signed in, but this account may not use this server. Ask the administrator of this server, or start again with another account.";
+        "You are signed in, but this account may not use this server. Ask the administrator of this server; to use another account, sign out of the company login first, then start again from the app.";
     /// The operator blocked this user, connection, client id or platform.
     SignInBlocked = "sign_in_blocked", Operator, 403, "access_denied",
         "The administrator of this server has blocked this access. Ask them if you think that is a mistake.";

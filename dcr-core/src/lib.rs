@@ -51,7 +51,7 @@
 //!
 //! The host hands requests to [`DcrEngine::handle`] and guards its own routes with [`DcrEngine::authenticate`]; the adapters
 //! do both. Where to read on: [`oauth`] has the steps in the order of a flow, [`client::ClientId`] and its neighbours say
-//! who asks, [`store::Store`] is what a database must do, [`manual`] has the threat model.
+//! who asks, [`store::Store`] is what a database must do, [`manual`] says why things are as they are.
 
 mod client;
 mod clock;

@@ -189,6 +189,7 @@ async fn cons_03_headers_of_the_consent_page() {
     }
     assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
     assert_eq!(header("x-frame-options"), "DENY");
+    assert!(!page.headers().contains_key("cross-origin-opener-policy"), "a popup must keep its opener");
     assert_eq!(header("referrer-policy"), "no-referrer");
     assert_eq!(header("cache-control"), "no-store");
     assert_eq!(header("x-content-type-options"), "nosniff");
@@ -500,4 +501,48 @@ async fn scripts_may_call_what_reads_no_cookie_and_nothing_else() {
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert!(!answer.headers().contains_key("access-control-allow-origin"));
     }
+}
+
+/// CB-5: two first tabs of one browser do not overwrite each other, and both finish.
+#[tokio::test]
+async fn two_tabs_that_begin_at_once_both_finish() {
+    let world = World::new().await;
+    let id = world.public_client(&[L]).await;
+    // Both requests leave before either answer has set a cookie.
+    let (mut one, mut two) = (Browser::default(), Browser::default());
+    let first = world.authorize(&mut one, &request_for(U, P)).await;
+    let second = world.authorize(&mut two, &request_for(&id, L)).await;
+    let mut browser = one;
+    browser.cookies.extend(two.cookies);
+    for page in [first, second] {
+        let sent = world.decide(&mut browser, &page, "approve").await;
+        let state = query_of(&location(&sent))["state"].clone();
+        assert_eq!(world.callback(&mut browser, &state, "Ada").await.status(), StatusCode::SEE_OTHER);
+    }
+    // A browser that has a value keeps it.
+    let before = browser.cookies.len();
+    world.authorize(&mut browser, &request_for(U, P)).await;
+    assert_eq!(browser.cookies.len(), before);
+}
+
+/// AD-15: a ceiling for ids that were never registered.
+#[tokio::test]
+async fn adopted_ids_get_no_more_scope_than_the_operator_says() {
+    let ceiling = dcr_core::ScopeSet::from_names(["mcp"]).unwrap();
+    let world = World::with(|b| b.adoption_scopes(ceiling)).await;
+    assert_eq!(world.sign_in(U, P, "Ada").await.body["scope"], "mcp");
+    let id = world.public_client(&[P]).await;
+    assert_eq!(world.sign_in(&id, P, "Ada").await.body["scope"], "mcp mcp:admin");
+}
+
+/// The record says what an operator revoked and blocked.
+#[tokio::test]
+async fn an_operators_act_is_on_the_record_with_its_target() {
+    use dcr_core::store::EventQuery;
+    let world = World::new().await;
+    world.sign_in(U, P, "Ada").await;
+    let target = ClientId::new(U).unwrap();
+    world.engine.block(&Target::ClientId(target.clone()), "abuse").await.unwrap();
+    let events = world.test.memory().events(&EventQuery { limit: 1, ..EventQuery::default() }).await.unwrap();
+    assert_eq!((events[0].reason.as_str(), events[0].client_id.as_ref()), ("abuse", Some(&target)));
 }

@@ -13,6 +13,14 @@ if (unknown.length > 0) {
 }
 
 console.log('client | what | result\n--- | --- | ---');
+let running;
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    console.log(`stopped by ${signal}`);
+    await running?.end();
+    process.exit(1);
+  });
+}
 const count = { passed: 0, failed: 0, skipped: 0 };
 for (const name of wanted.length > 0 ? wanted : DRIVERS) {
   const trial = new Trial(name, (what, result, why) => {
@@ -20,6 +28,7 @@ for (const name of wanted.length > 0 ? wanted : DRIVERS) {
     const word = { passed: 'ok', failed: 'FAILED', skipped: 'skipped' }[result];
     console.log(`${name} | ${what} | ${word}${why ? `: ${why.replaceAll(/\s+/g, ' ').slice(0, 600)}` : ''}`);
   });
+  running = trial;
   let timer;
   const limit = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new Error(`not done after ${LIMIT_MS / 60_000} minutes`)), LIMIT_MS);

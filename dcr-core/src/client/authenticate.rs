@@ -70,6 +70,15 @@ impl ClientCredentials {
     }
 }
 
+/// The credentials of exactly one `Authorization: Basic` header.
+pub(crate) fn basic_credentials(headers: &HeaderMap) -> Option<(String, String)> {
+    let mut all = headers.get_all(AUTHORIZATION).iter();
+    match (all.next(), all.next()) {
+        (Some(header), None) => basic(header.as_bytes()),
+        _ => None,
+    }
+}
+
 /// `Basic base64(form-urlencoded id ":" form-urlencoded secret)`, RFC 6749 section 2.3.1.
 fn basic(header: &[u8]) -> Option<(String, String)> {
     let (scheme, credentials) = header.split_at_checked(6)?;

@@ -10,7 +10,7 @@ mod resolve;
 mod sealed_id;
 mod software;
 
-pub(crate) use self::authenticate::{ClientCredentials, CredentialFault, Expected};
+pub(crate) use self::authenticate::{ClientCredentials, CredentialFault, Expected, basic_credentials};
 pub use self::id::{AuthMethod, ClientId, ClientIdError, Provenance};
 pub(crate) use self::metadata::{RegistrationRequest, ValidRegistration};
 pub use self::platform::{Platform, PlatformList, PlatformListError};

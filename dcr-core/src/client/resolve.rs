@@ -199,12 +199,7 @@ impl ClientRules {
         if self.registration.allows(class) { Ok(uri) } else { Err(RedirectFault::Policy) }
     }
 
-    /// Whether anything but adoption resolves this id: what the token endpoint asks before it says `invalid_client`.
-    pub(crate) fn is_known(&self, ring: &KeyRing, id: &ClientId) -> bool {
-        self.auth_method_of(ring, id).is_some()
-    }
-
-    /// The auth method of a pre-registered or sealed client.
+    /// The auth method of a pre-registered or sealed client; `None` for an id that nothing but adoption could resolve.
     pub(crate) fn auth_method_of(&self, ring: &KeyRing, id: &ClientId) -> Option<AuthMethod> {
         if let Some(client) = self.pre_registered.get(id) {
             return Some(client.auth_method);

@@ -1,4 +1,7 @@
-//! Our cookies: one against forged forms, and one for each approved transaction.
+//! Our cookies: against forged forms, and one for each approved transaction.
+//!
+//! A browser that has no cookie against forged forms is given one under a name of its own, so that two first tabs do not
+//! overwrite each other's (CB-5); a browser that has one keeps it.
 //!
 //! On https `__Host-`, Secure, HttpOnly, SameSite=Lax, Path=/ (CB-4, CB-09). On loopback http browsers refuse the prefix;
 //! the port is in the name, because cookies do not know ports.
@@ -10,8 +13,10 @@ use crate::config::Issuer;
 
 /// No cookie outlives a transaction.
 const MAX_AGE: u64 = 600;
-/// How much of `state` names its cookie.
-const STATE_IN_NAME: usize = 16;
+/// How many characters of a value name its cookie.
+const NAMED_BY: usize = 16;
+/// More values against forged forms than a browser of ours ever holds are not tried.
+const MAX_CSRF: usize = 8;
 /// More cookies than a browser sends to one host.
 const MAX_COOKIES: usize = 200;
 
@@ -26,10 +31,14 @@ pub(crate) struct CookieNames {
 impl CookieNames {
     pub(crate) fn new(issuer: &Issuer) -> Self {
         if issuer.is_https() {
-            return Self { csrf: "__Host-dcr-csrf".to_owned(), transaction: "__Host-dcr-tx-".to_owned(), secure: true };
+            return Self {
+                csrf: "__Host-dcr-csrf-".to_owned(),
+                transaction: "__Host-dcr-tx-".to_owned(),
+                secure: true,
+            };
         }
         let port = issuer.port().unwrap_or(80);
-        Self { csrf: format!("dcr-csrf-{port}"), transaction: format!("dcr-tx-{port}-"), secure: false }
+        Self { csrf: format!("dcr-csrf-{port}-"), transaction: format!("dcr-tx-{port}-"), secure: false }
     }
 
     fn set(&self, name: &str, value: &str, max_age: u64) -> String {
@@ -37,8 +46,9 @@ impl CookieNames {
         format!("{name}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{secure}")
     }
 
+    /// The cookie against forged forms; its name is the beginning of its value, which is random.
     pub(crate) fn set_csrf(&self, value: &str) -> String {
-        self.set(&self.csrf, value, MAX_AGE)
+        self.set(&named(&self.csrf, value), value, MAX_AGE)
     }
 
     pub(crate) fn set_transaction(&self, state: &str, sealed: &str) -> String {
@@ -53,11 +63,15 @@ impl CookieNames {
         self.set(name, "", 0)
     }
 
-    /// The cookie of a transaction is named by the beginning of its `state`, cleaned: a stranger chooses that text.
     fn of_state(&self, state: &str) -> String {
-        let tail = state.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(STATE_IN_NAME);
-        self.transaction.chars().chain(tail).collect()
+        named(&self.transaction, state)
     }
+}
+
+/// A cookie is named by the beginning of what it belongs to, cleaned: a stranger may have chosen that text.
+fn named(prefix: &str, text: &str) -> String {
+    let tail = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(NAMED_BY);
+    prefix.chars().chain(tail).collect()
 }
 
 /// The cookies of a request that may be ours.
@@ -70,14 +84,15 @@ pub(crate) struct Cookies {
 impl Cookies {
     pub(crate) fn read(headers: &HeaderMap, names: &CookieNames) -> Self {
         let mut cookies = Self { csrf: Vec::new(), transactions: Vec::new() };
+        // Pair by pair: a cookie of somebody else's that is no ASCII must not hide ours.
         let pairs = headers
             .get_all(COOKIE)
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
+            .flat_map(|value| value.as_bytes().split(|b| *b == b';'))
+            .filter_map(|pair| std::str::from_utf8(pair).ok())
             .filter_map(|pair| pair.trim().split_once('='));
         for (name, value) in pairs.take(MAX_COOKIES) {
-            if name == names.csrf {
+            if name.starts_with(&names.csrf) && name == named(&names.csrf, value) {
                 cookies.csrf.push(value.to_owned());
             } else if name.starts_with(&names.transaction) {
                 cookies.transactions.push((name.to_owned(), value.to_owned()));
@@ -86,12 +101,9 @@ impl Cookies {
         cookies
     }
 
-    /// The CSRF cookie; two of one name are none (I-13).
-    pub(crate) fn csrf(&self) -> Option<&str> {
-        match self.csrf.as_slice() {
-            [one] => Some(one),
-            _ => None,
-        }
+    /// The values against forged forms that this browser holds.
+    pub(crate) fn csrf(&self) -> &[String] {
+        self.csrf.get(..MAX_CSRF).unwrap_or(&self.csrf)
     }
 
     pub(crate) fn open(&self) -> &[(String, String)] {
@@ -125,7 +137,7 @@ mod tests {
             "__Host-dcr-tx-abc=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure"
         );
         let loopback = CookieNames::new(&Issuer::parse("http://127.0.0.1:8080").unwrap());
-        assert_eq!(loopback.set_csrf("v"), "dcr-csrf-8080=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax");
+        assert_eq!(loopback.set_csrf("v"), "dcr-csrf-8080-v=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax");
         assert_eq!(
             loopback.drop_transaction("a;b=c\r\n"),
             "dcr-tx-8080-abc=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
@@ -136,17 +148,20 @@ mod tests {
     fn cb_4_an_unprefixed_name_is_not_ours_on_https() {
         let names = CookieNames::new(&Issuer::parse("https://mcp.example").unwrap());
         let mut headers = HeaderMap::new();
-        headers.insert(COOKIE, HeaderValue::from_static("dcr-tx-abc=evil; __Host-dcr-tx-abc=good; dcr-csrf=evil"));
+        headers.insert(COOKIE, HeaderValue::from_static("dcr-tx-abc=evil; __Host-dcr-tx-abc=good; dcr-csrf-evil=evil"));
         let cookies = Cookies::read(&headers, &names);
         assert_eq!(cookies.of_state(&names, "abc"), ["good"]);
-        assert_eq!(cookies.csrf(), None);
+        assert!(cookies.csrf().is_empty());
     }
 
     #[test]
-    fn two_csrf_cookies_are_none() {
+    fn a_foreign_cookie_that_is_no_ascii_hides_none_of_ours() {
         let names = CookieNames::new(&Issuer::parse("http://127.0.0.1:8080").unwrap());
         let mut headers = HeaderMap::new();
-        headers.insert(COOKIE, HeaderValue::from_static("dcr-csrf-8080=a; dcr-csrf-8080=b"));
-        assert_eq!(Cookies::read(&headers, &names).csrf(), None);
+        let bytes =
+            [b"city=Z\xfcrich; dcr-csrf-8080-abc=abc; x=".as_slice(), "서울".as_bytes(), b"; dcr-csrf-8080-a=b"]
+                .concat();
+        headers.insert(COOKIE, HeaderValue::from_bytes(&bytes).unwrap());
+        assert_eq!(Cookies::read(&headers, &names).csrf(), ["abc"]);
     }
 }

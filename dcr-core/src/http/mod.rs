@@ -137,8 +137,8 @@ impl Inner {
             form: &form,
             csrf: cookies.csrf(),
             open: cookies.open(),
-            origin: header(headers, ORIGIN.as_str()),
-            fetch_site: header(headers, "sec-fetch-site"),
+            origin: claimed(headers, ORIGIN.as_str()),
+            fetch_site: claimed(headers, "sec-fetch-site"),
         };
         match self.consent(posted).await {
             Consent::Login { location, state, cookie, drop } => {
@@ -182,6 +182,11 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
         (Some(value), None) => value.to_str().ok(),
         _ => None,
     }
+}
+
+/// The same; there but unreadable is an empty text and not an absence (I-13).
+fn claimed<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.contains_key(name).then(|| header(headers, name).unwrap_or(""))
 }
 
 fn media_type_is(headers: &HeaderMap, wanted: &str) -> bool {

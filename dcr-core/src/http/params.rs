@@ -61,6 +61,11 @@ impl Params {
         self.count(name) > 0 && self.get(name).is_none()
     }
 
+    /// The first name whose value cannot be read.
+    pub(crate) fn unreadable(&self) -> Option<&str> {
+        self.0.iter().map(|(name, _)| name.as_str()).find(|name| self.is_unreadable(name))
+    }
+
     /// The first name that came more than once.
     pub(crate) fn repeated(&self) -> Option<&str> {
         self.0.iter().map(|(name, _)| name.as_str()).find(|name| self.count(name) > 1)

@@ -181,7 +181,7 @@ fn page_response(status: StatusCode, page: String, style_hash: &str, form_target
         headers.insert(CONTENT_SECURITY_POLICY, policy);
     }
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
+    // No Cross-Origin-Opener-Policy: clients that open the sign-in in a popup would see it as closed at once.
     response
 }
 

@@ -4,7 +4,7 @@
 use super::pkce::CodeChallenge;
 use super::scope;
 use super::transaction::{AuthorizeRequest, ReturnAddress};
-use crate::client::{ClientId, ResolvedClient, ValidRedirect};
+use crate::client::{ClientId, Provenance, ResolvedClient, ValidRedirect};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
@@ -32,8 +32,8 @@ pub(crate) struct ConsentPrompt {
 }
 
 impl Inner {
-    /// `GET /oauth/authorize`. `csrf` is the CSRF cookie that this browser holds, if any.
-    pub(crate) async fn authorize(&self, params: &Params, csrf: Option<&str>) -> Authorize {
+    /// `GET /oauth/authorize`. `csrf` are the values against forged forms that this browser holds.
+    pub(crate) async fn authorize(&self, params: &Params, csrf: &[String]) -> Authorize {
         let (client, redirect) = match self.who_asks(params).await {
             Ok(resolved) => resolved,
             Err(refusal) => return Authorize::Refuse(refusal),
@@ -121,7 +121,12 @@ impl Inner {
             return Err(Refusal::new(Reason::ResourceUnknown, "resource and scope must be text"));
         }
         let resource = self.resource(params.get("resource")).ok_or(Reason::ResourceUnknown)?;
-        let scope = scope::granted(params.get("scope"), &resource.scope_set);
+        let ceiling = self.adoption_scopes.as_ref().filter(|_| client.provenance() == Provenance::Adopted);
+        let allowed = ceiling.map_or_else(|| resource.scope_set.clone(), |most| resource.scope_set.intersection(most));
+        if allowed.is_empty() {
+            return Err(Refusal::new(Reason::ScopeTooWide, "unregistered apps get no scope of this resource"));
+        }
+        let scope = scope::granted(params.get("scope"), &allowed);
         Ok(AuthorizeRequest::new(
             client,
             redirect,
@@ -138,10 +143,10 @@ impl Inner {
         client: &ResolvedClient,
         redirect: &ValidRedirect,
         request: &AuthorizeRequest,
-        csrf: Option<&str>,
+        csrf: &[String],
     ) -> Result<ConsentPrompt, Refusal> {
-        let csrf = match csrf.filter(|csrf| is_csrf(csrf)) {
-            Some(csrf) => csrf.to_owned(),
+        let csrf = match csrf.iter().find(|csrf| is_csrf(csrf)) {
+            Some(csrf) => csrf.clone(),
             None => b64(&crate::random::bytes::<32>(self.random.as_ref())?),
         };
         let sealed = request

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 
 use crate::client::Platform;
 use crate::clock::Timestamp;
+use crate::config::MAX_ACCESS_TOKEN;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
 use crate::oauth::ScopeSet;
@@ -24,8 +25,6 @@ use crate::store::StoreError;
 const POLL: Duration = Duration::from_secs(1);
 /// A check waits for the feed when the last answer is older than this. With [`POLL`] it keeps the promised 5 s.
 const WAIT: Duration = Duration::from_secs(4);
-/// After this much silence of the store, checks answer 503.
-const SILENCE: Duration = Duration::from_secs(60);
 /// Entries are read again for this long: longer than a statement may take and two replicas' clocks may differ.
 const OVERLAP: Duration = Duration::from_secs(30);
 const CACHED: u64 = 50_000;
@@ -55,10 +54,10 @@ struct FeedTimes {
 }
 
 impl Liveness {
-    pub(crate) fn new(access_token: Duration) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            // One access-token life, and the clocks of replicas may differ.
-            keep: access_token + OVERLAP,
+            // The longest life that an access token may have, whatever it is here: another replica may be set otherwise.
+            keep: MAX_ACCESS_TOKEN + OVERLAP,
             ended: RwLock::default(),
             feed: Mutex::new(()),
             times: RwLock::default(),
@@ -188,7 +187,7 @@ impl Inner {
             Some(known) => known,
             None => self.first_seen(token, key, audience, now).await?,
         };
-        self.hear_revocations(now).await?;
+        self.hear_revocations().await?;
         if self.liveness.is_over(principal.session()) {
             return Err(Reason::TokenRevoked.into());
         }
@@ -238,7 +237,8 @@ impl Inner {
 
     /// Reads the feed if it is due. One reader at a time; a check waits for it only when the last answer is old, so the
     /// bound holds without a background task that somebody could forget to start.
-    async fn hear_revocations(&self, now: Timestamp) -> Result<(), Refusal> {
+    async fn hear_revocations(&self) -> Result<(), Refusal> {
+        let now = self.clock.now();
         // An answer from the future says that the clock was set back: as good as none.
         let age = |times: FeedTimes| times.answered.filter(|at| *at <= now + POLL).map(|at| now.since(at));
         let due = |times: FeedTimes| age(times).is_none_or(|age| age >= POLL);
@@ -255,14 +255,18 @@ impl Inner {
                 Err(_) => return Ok(()),
             }
         };
+        // The wait may have been long: those who waited for a reader that failed do not each try again.
+        let now = self.clock.now();
         let times = self.liveness.times();
+        let fresh = times.answered.is_some_and(|at| at <= now + POLL && now.since(at) < POLL);
         let just_failed = times.failed.is_some_and(|at| at <= now + POLL && now.since(at) < POLL);
-        if due(times) && !just_failed {
+        if !fresh && !just_failed {
             self.read_feed(times.answered, now).await;
         }
         drop(guard);
-        match age(self.liveness.times()) {
-            Some(age) if age <= SILENCE => Ok(()),
+        let now = self.clock.now();
+        match self.liveness.times().answered {
+            Some(at) if now.since(at) <= self.lifetimes.store_silence => Ok(()),
             _ => Err(Reason::StoreUnavailable.into()),
         }
     }
@@ -279,7 +283,9 @@ impl Inner {
                 self.liveness.set_times(|times| *times = FeedTimes { answered: Some(now), failed: None });
             }
             Err(error) => {
-                self.liveness.set_times(|times| times.failed = Some(now));
+                // When it ended, not when it began: a store that hangs is not asked again by everybody who waited.
+                let ended = self.clock.now();
+                self.liveness.set_times(|times| times.failed = Some(ended));
                 match error {
                     StoreError::Unavailable(_) => {
                         tracing::warn!(target: "dcr", %error, "the revocation feed is silent")

@@ -75,7 +75,9 @@ impl Inner {
         }
         if let Some(error) = params.get("error") {
             let description = params.get("error_description").unwrap_or("");
-            return Err(self.provider.explain(LoginError { error, description }).into());
+            let refusal = Refusal::from(self.provider.explain(LoginError { error, description }));
+            // Reloading would only bring the same error again.
+            return Err(if refusal.reason() == Reason::UpstreamBusy { Reason::UpstreamFailed.into() } else { refusal });
         }
         let code = params.get("code").ok_or(Reason::CallbackMalformed)?;
         let identity = self

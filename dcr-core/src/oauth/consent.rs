@@ -14,9 +14,11 @@ const MAX_OPEN_BYTES: usize = 6 * 1024;
 /// What the browser sent along.
 pub(crate) struct ConsentForm<'a> {
     pub(crate) form: &'a Params,
-    pub(crate) csrf: Option<&'a str>,
+    /// The values against forged forms that this browser holds.
+    pub(crate) csrf: &'a [String],
     /// The transaction cookies that this browser holds: name and value.
     pub(crate) open: &'a [(String, String)],
+    /// `Origin` and `Sec-Fetch-Site`; what came more than once, or is no text, is an empty text and matches nothing.
     pub(crate) origin: Option<&'a str>,
     pub(crate) fetch_site: Option<&'a str>,
 }
@@ -50,9 +52,12 @@ impl Inner {
         if !self.is_same_site(posted) {
             return Err(Reason::CrossSitePost.into());
         }
-        let csrf = posted.csrf.ok_or(Reason::CookiesBlocked)?;
+        if posted.csrf.is_empty() {
+            return Err(Reason::CookiesBlocked.into());
+        }
         let sealed = posted.form.get("request").ok_or(Reason::ConsentNotYours)?;
-        let request = AuthorizeRequest::open(sealed, csrf, &self.ring).ok_or(Reason::ConsentNotYours)?;
+        let opened = posted.csrf.iter().find_map(|csrf| AuthorizeRequest::open(sealed, csrf, &self.ring));
+        let request = opened.ok_or(Reason::ConsentNotYours)?;
         if self.clock.now().since(request.begun_at) > self.lifetimes.transaction {
             return Err(Reason::ConsentExpired.into());
         }

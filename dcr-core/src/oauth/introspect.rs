@@ -4,14 +4,11 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
 
 use super::token::{check_form, required};
-use crate::client::{ClientCredentials, ClientId};
+use crate::client::{ClientCredentials, ClientId, basic_credentials};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
@@ -29,16 +26,9 @@ impl ResourceServers {
     }
 
     fn has(&self, headers: &HeaderMap) -> bool {
-        let credentials = headers
-            .get(AUTHORIZATION)
-            .and_then(|header| header.to_str().ok())
-            .and_then(|header| header.strip_prefix("Basic "))
-            .and_then(|encoded| STANDARD.decode(encoded).ok())
-            .and_then(|decoded| String::from_utf8(decoded).ok());
-        credentials
-            .as_deref()
-            .and_then(|text| text.split_once(':'))
-            .is_some_and(|(id, secret)| self.0.get(id).is_some_and(|hash| same_bytes(hash, &sha256(secret.as_bytes()))))
+        basic_credentials(headers).is_some_and(|(id, secret)| {
+            self.0.get(&id).is_some_and(|hash| same_bytes(hash, &sha256(secret.as_bytes())))
+        })
     }
 }
 
@@ -73,7 +63,7 @@ impl Inner {
                 Some(grant) => self
                     .live_session(grant.session, now)
                     .await?
-                    .filter(|session| is_current(session, grant.generation))
+                    .filter(|session| session.is_alive(now) && is_current(session, grant.generation))
                     .map(|session| {
                         let more = json!({
                             "aud": session.resource, "scope": session.scope.to_string(),

@@ -17,8 +17,12 @@ impl Inner {
         if self.rules.registration == RegistrationPolicy::Off {
             return Err(Reason::RegistrationOff.into());
         }
-        let request: RegistrationRequest = serde_json::from_slice(body)
-            .map_err(|e| Refusal::new(Reason::ClientMetadata, format!("the body is not client metadata: {e}")))?;
+        let request: RegistrationRequest = serde_json::from_slice(body).map_err(|e| {
+            Refusal::new(
+                Reason::ClientMetadata,
+                crate::text::bounded(&format!("the body is not client metadata: {e}"), 200),
+            )
+        })?;
         let registration = request
             .validate(|text| self.rules.registrable(text))
             .map_err(|(reason, detail)| Refusal::new(reason, detail))?;

@@ -3,7 +3,7 @@
 use http::HeaderMap;
 
 use super::token::{about, check_form, required};
-use crate::client::{ClientCredentials, Expected};
+use crate::client::{ClientCredentials, Expected, Provenance};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
@@ -20,16 +20,13 @@ impl Inner {
         check_form(form)?;
         let client = ClientCredentials::read(headers, form)?;
         let token = required(form, "token")?;
-        let session = match self.session_of(token) {
+        let named = self.session_of(token);
+        let session = match named {
             Some(id) => self.store.session(id).await?.map(|view| view.session),
             None => None,
         };
         let Some(session) = session.filter(|session| session.client_id == client.id) else {
-            return if self.rules.is_known(&self.ring, &client.id) {
-                Ok(())
-            } else {
-                Err(Reason::ClientUnknown.into())
-            };
+            return self.nothing_to_revoke(&client, named.is_some());
         };
         let expected = Expected {
             provenance: session.provenance,
@@ -46,12 +43,25 @@ impl Inner {
         Ok(())
     }
 
-    /// The session that a token of any kind names, if its MAC or signature is good.
+    /// A token that is dead, unknown or another client's. A client that can authenticate must; one that nothing but
+    /// adoption could resolve is told so only if the token is not one of ours either.
+    fn nothing_to_revoke(&self, client: &ClientCredentials, ours: bool) -> Result<(), Refusal> {
+        match self.rules.auth_method_of(&self.ring, &client.id) {
+            Some(auth_method) => {
+                let expected = Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None };
+                let authentic = self.rules.authenticates(&self.ring, client, &expected);
+                if authentic { Ok(()) } else { Err(Reason::ClientAuthentication.into()) }
+            }
+            None if ours => Ok(()),
+            None => Err(Reason::ClientUnknown.into()),
+        }
+    }
+
+    /// The session that a token of any kind names, if its MAC or signature is good; an access token may have lapsed.
     fn session_of(&self, token: &str) -> Option<SessionId> {
         let grant = |kind| GrantToken::open(token, kind, &self.ring).map(|grant| grant.session);
-        grant(GrantKind::Refresh).or_else(|| grant(GrantKind::Code)).or_else(|| {
-            let now = self.clock.now();
-            AccessToken::verify(token, self.issuer.as_str(), None, now, &self.ring).ok().map(|claims| claims.session)
-        })
+        grant(GrantKind::Refresh)
+            .or_else(|| grant(GrantKind::Code))
+            .or_else(|| AccessToken::session_of(token, self.issuer.as_str(), &self.ring))
     }
 }

@@ -21,6 +21,9 @@ use crate::store::{Advance, Advanced, Target};
 /// A complete and correct redemption that comes again is a double submit for this long, and a replay after it.
 const DOUBLE_SUBMIT: Duration = Duration::from_secs(10);
 
+/// How often an anomaly of one kind and session is written to the record.
+const ANOMALY_EVERY: Duration = Duration::from_secs(60);
+
 /// The body of a successful answer (RFC 6749 section 5.1).
 #[derive(Serialize)]
 pub(crate) struct TokenResponse {
@@ -235,9 +238,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Something that should not happen, of a session that goes on.
+    /// Something that should not happen, of a session that goes on. On the record at most once a minute for each session:
+    /// whoever holds a token of it must not be able to fill the record.
     async fn anomaly(&self, session: &Session, reason: Reason) {
         tracing::warn!(target: "dcr", session = %session.id, reason = reason.as_str(), "anomaly");
+        let now = self.clock.now();
+        let known = self.anomalies.get(&(session.id, reason)).is_some_and(|at| now.since(at) < ANOMALY_EVERY);
+        if known || !session.is_alive(now) {
+            return;
+        }
+        self.anomalies.insert((session.id, reason), now);
         let Ok(event) = self.event(EventKind::Anomaly, reason.as_str()) else { return };
         if let Err(error) = self.store.record(about(event, session)).await {
             tracing::error!(target: "dcr", %error, reason = reason.as_str(), "an anomaly could not be recorded");
@@ -256,12 +266,12 @@ pub(crate) fn about(event: Event, session: &Session) -> Event {
     }
 }
 
-/// Every parameter once (RFC 6749 section 3.2, TK-9).
+/// Every parameter once and as text (RFC 6749 section 3.2, TK-9, I-13).
 pub(crate) fn check_form(form: &Params) -> Result<(), Refusal> {
-    match form.repeated() {
+    match form.unreadable() {
         Some(name) => {
             let name = crate::text::bounded(name, 40);
-            Err(Refusal::new(Reason::TokenRequestMalformed, format!("{name} was sent more than once")))
+            Err(Refusal::new(Reason::TokenRequestMalformed, format!("{name} must be sent once, as text")))
         }
         None => Ok(()),
     }

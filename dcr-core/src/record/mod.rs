@@ -6,6 +6,7 @@
 use crate::client::{ClientId, Platform};
 use crate::clock::Timestamp;
 use crate::session::{ConnectionId, EventId, SessionId, UserId};
+use crate::store::Target;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,5 +103,17 @@ impl Event {
             client_id: None,
             platform: None,
         }
+    }
+
+    /// The same, about what an operator named.
+    pub(crate) fn about(mut self, target: &Target) -> Self {
+        match target.clone() {
+            Target::Session(id) => self.session = Some(id),
+            Target::Connection(id) => self.connection = Some(id),
+            Target::User(id) => self.user = Some(id),
+            Target::ClientId(id) => self.client_id = Some(id),
+            Target::Platform(name) => self.platform = Some(name),
+        }
+        self
     }
 }

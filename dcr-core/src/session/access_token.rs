@@ -112,6 +112,11 @@ impl AccessToken {
         wire.claims().ok_or(TokenFault::Invalid)
     }
 
+    /// The session of a token that this server signed, lapsed or not: for its revocation.
+    pub(crate) fn session_of(token: &str, issuer: &str, ring: &KeyRing) -> Option<SessionId> {
+        Self::open(token, ring).filter(|wire| wire.iss == issuer)?.sid.parse().ok()
+    }
+
     fn open(token: &str, ring: &KeyRing) -> Option<Wire> {
         if token.len() > MAX_TOKEN {
             return None;

@@ -31,18 +31,22 @@ impl Admission {
         self
     }
 
-    /// Only these people: object ids, or addresses that the provider vouches for.
+    /// Only these people: object ids (exact; GUIDs in any case), or addresses (with `@`) that the provider vouches for.
+    /// Entra ID vouches for `email` with the optional claim `xms_edov`; where the authority is one tenant also for the
+    /// sign-in names of its members, not of its guests.
     #[must_use]
     pub fn users(mut self, users: impl IntoIterator<Item = String>) -> Self {
-        self.users = lower(users);
+        self.users = users.into_iter().map(|u| u.trim().to_owned()).filter(|u| !u.is_empty()).collect();
         self
     }
 
     /// Admits or refuses. Being on the list of users is enough where domains are listed too.
     pub(crate) fn admit(&self, identity: Identity) -> Result<VerifiedIdentity, Box<User>> {
         let email = identity.verified_email.as_deref().map(str::to_ascii_lowercase);
-        let listed = self.users.contains(&identity.object_id.to_ascii_lowercase())
-            || email.as_ref().is_some_and(|email| self.users.contains(email));
+        let listed = self.users.iter().any(|entry| match entry.contains('@') {
+            true => email.as_ref().is_some_and(|email| entry.eq_ignore_ascii_case(email)),
+            false => is_object_id(entry, &identity.object_id),
+        });
         let in_domain = email
             .as_deref()
             .and_then(|email| email.rsplit_once('@'))
@@ -57,6 +61,11 @@ impl Admission {
         let user = user(identity);
         if by_tenant && by_person { Ok(VerifiedIdentity(user)) } else { Err(Box::new(user)) }
     }
+}
+
+/// Ids are bytes; only GUIDs are written in either case.
+fn is_object_id(entry: &str, object_id: &str) -> bool {
+    entry == object_id || (uuid::Uuid::try_parse(entry).is_ok() && entry.eq_ignore_ascii_case(object_id))
 }
 
 fn user(identity: Identity) -> User {
@@ -111,10 +120,18 @@ mod tests {
         assert!(domains.admit(ada(Some("ada@sub.corp.example"))).is_err());
         assert!(Admission::default().tenants(list(&["t1"])).admit(ada(None)).is_ok());
         assert!(Admission::default().tenants(list(&["t2"])).admit(verified()).is_err());
-        assert!(Admission::default().users(list(&["ada-oid"])).admit(ada(None)).is_ok());
+        assert!(Admission::default().users(list(&["Ada-Oid"])).admit(ada(None)).is_ok());
+        assert!(Admission::default().users(list(&["ada-oid"])).admit(ada(None)).is_err());
+        let mut odd = ada(None);
+        odd.object_id = "ada@corp.example".to_owned();
+        assert!(Admission::default().users(list(&["ada@corp.example"])).admit(odd).is_err());
+        let guid = "3F2A9C1E-5b7d-4e8f-9a60-1c2d3e4f5a6b";
+        let mut guided = ada(None);
+        guided.object_id = guid.to_lowercase();
+        assert!(Admission::default().users(list(&[guid])).admit(guided).is_ok());
         assert!(Admission::default().users(list(&["ada@corp.example"])).admit(ada(None)).is_err());
         assert!(Admission::default().users(list(&["ada@corp.example"])).admit(verified()).is_ok());
-        let both = Admission::default().users(list(&["ada-oid"])).domains(list(&["other.example"]));
+        let both = Admission::default().users(list(&["Ada-Oid"])).domains(list(&["other.example"]));
         assert!(both.admit(ada(None)).is_ok());
         assert!(both.tenants(list(&["t2"])).admit(ada(None)).is_err());
     }

@@ -13,7 +13,7 @@ use crate::clock::{Clock, Timestamp};
 
 /// How long documents are used before they are looked at again.
 const FRESH: Duration = Duration::from_secs(60 * 60);
-/// After a failed refresh, and between two look-ups because of an unknown key id: no sooner than this.
+/// After a failed fetch, and between two fetches because of an unknown key id: no sooner than this.
 const FLOOR: Duration = Duration::from_secs(10);
 
 /// What is read of the discovery document (OpenID Connect Discovery 1.0 section 3).
@@ -36,13 +36,54 @@ pub(super) struct SigningKey {
     pub(super) issuer: Option<String>,
 }
 
+/// A document, as far as it is known.
+#[derive(Debug)]
+struct Known<T> {
+    good: Option<(Arc<T>, Timestamp)>,
+    /// The last failure and when it was over: for a while it answers everybody who waited for it.
+    failed: Option<(UpstreamError, Timestamp)>,
+}
+
+impl<T> Known<T> {
+    const NOTHING: Self = Self { good: None, failed: None };
+
+    /// The document if it was fetched less than an hour ago (and not in a future that a clock was set back from).
+    fn fresh(&self, now: Timestamp) -> Option<Arc<T>> {
+        self.good.as_ref().filter(|(_, at)| *at <= now && now.since(*at) < FRESH).map(|(good, _)| good.clone())
+    }
+
+    /// A failure that is so young that asking again would only hammer the provider.
+    fn young_failure(&self, now: Timestamp) -> Option<&UpstreamError> {
+        self.failed.as_ref().filter(|(_, at)| *at <= now && now.since(*at) < FLOOR).map(|(error, _)| error)
+    }
+
+    /// Takes in what a fetch brought; the last good document stays on trouble (RS-11, entra.md).
+    fn learn(&mut self, fetched: Result<T, UpstreamError>, now: Timestamp) {
+        match fetched {
+            Ok(good) => *self = Self { good: Some((Arc::new(good), now)), failed: None },
+            Err(error) => {
+                tracing::warn!(target: "dcr", %error, kept = self.good.is_some(), "the provider's documents could not be fetched");
+                self.failed = Some((error, now));
+            }
+        }
+    }
+
+    /// The best there is: good, however old, or why there is nothing.
+    fn best(&self) -> Result<Arc<T>, UpstreamError> {
+        match (&self.good, &self.failed) {
+            (Some((good, _)), _) => Ok(good.clone()),
+            (None, Some((error, _))) => Err(error.clone()),
+            (None, None) => Err(UpstreamError::new(UpstreamFault::Busy, "nothing has been fetched yet")),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct State {
-    document: Option<(Arc<Document>, Timestamp)>,
-    keys: Option<(Arc<Vec<SigningKey>>, Timestamp)>,
-    /// When a refresh last failed or was forced by an unknown key id.
-    last_document_try: Option<Timestamp>,
-    last_keys_try: Option<Timestamp>,
+    document: Known<Document>,
+    keys: Known<Vec<SigningKey>>,
+    /// When the keys were last fetched because of an unknown key id.
+    looked_for_unknown: Option<Timestamp>,
 }
 
 /// Both documents of one provider. One fetch at a time: the lock is held across it, so callers share the answer.
@@ -58,7 +99,7 @@ pub(super) struct Discovery {
 
 impl Discovery {
     pub(super) fn new(url: String, issuer: Option<String>, fetch: Arc<dyn HttpFetch>, clock: Arc<dyn Clock>) -> Self {
-        let state = State { document: None, keys: None, last_document_try: None, last_keys_try: None };
+        let state = State { document: Known::NOTHING, keys: Known::NOTHING, looked_for_unknown: None };
         Self { url, issuer, fetch, clock, state: Mutex::new(state) }
     }
 
@@ -66,30 +107,15 @@ impl Discovery {
     pub(super) async fn document(&self) -> Result<Arc<Document>, UpstreamError> {
         let mut state = self.state.lock().await;
         let now = self.clock.now();
-        let last_good = match &state.document {
-            Some((document, at)) if now.since(*at) < FRESH || too_soon(state.last_document_try, now) => {
-                return Ok(document.clone());
-            }
-            Some((document, _)) => Some(document.clone()),
-            None => None,
-        };
-        state.last_document_try = Some(now);
-        let fetched: Result<Document, UpstreamError> = self.get(&self.url).await.and_then(|document| {
-            self.check(&document)?;
-            Ok(document)
-        });
-        match (fetched, last_good) {
-            (Ok(document), _) => {
-                let document = Arc::new(document);
-                state.document = Some((document.clone(), now));
-                Ok(document)
-            }
-            (Err(error), Some(document)) => {
-                tracing::warn!(target: "dcr", %error, "the provider's configuration could not be refreshed; using the last good one");
-                Ok(document)
-            }
-            (Err(error), None) => Err(error),
+        if let Some(fresh) = state.document.fresh(now) {
+            return Ok(fresh);
         }
+        if state.document.young_failure(now).is_none() {
+            let fetched =
+                self.get::<Document>(&self.url).await.and_then(|document| self.check(&document).map(|()| document));
+            state.document.learn(fetched, self.clock.now());
+        }
+        state.document.best()
     }
 
     fn check(&self, document: &Document) -> Result<(), UpstreamError> {
@@ -106,35 +132,24 @@ impl Discovery {
         Ok(())
     }
 
-    /// The key with this id (any key without an id if there is none), refetching the set at most once per floor for an
-    /// unknown one. The last good set is kept on trouble.
+    /// The key with this id (the only key, without one). An unknown id has the set fetched again, since keys roll at any
+    /// time, but no sooner than a floor after the last time that this happened.
     pub(super) async fn key(&self, jwks_uri: &str, kid: Option<&str>) -> Result<Option<SigningKey>, UpstreamError> {
         let mut state = self.state.lock().await;
         let now = self.clock.now();
-        if let Some((keys, at)) = &state.keys {
-            let found = find(keys, kid);
-            let fresh = now.since(*at) < FRESH && found.is_some();
-            if fresh || too_soon(state.last_keys_try, now) {
-                return Ok(found);
-            }
-            // The first fetch does not count against an unknown key id: keys roll at any time.
-            state.last_keys_try = Some(now);
+        if let Some(found) = state.keys.fresh(now).and_then(|keys| find(&keys, kid)) {
+            return Ok(Some(found));
         }
-        match self.get::<RawKeys>(jwks_uri).await {
-            Ok(raw) => {
-                let keys = Arc::new(raw.usable());
-                let found = find(&keys, kid);
-                state.keys = Some((keys, now));
-                Ok(found)
+        let unknown = state.keys.fresh(now).is_some();
+        let looked = state.looked_for_unknown.is_some_and(|at| at <= now && now.since(at) < FLOOR);
+        if state.keys.young_failure(now).is_none() && !(unknown && looked) {
+            if unknown {
+                state.looked_for_unknown = Some(now);
             }
-            Err(error) => match &state.keys {
-                Some((keys, _)) => {
-                    tracing::warn!(target: "dcr", %error, "the provider's keys could not be refreshed; using the last good set");
-                    Ok(find(keys, kid))
-                }
-                None => Err(error),
-            },
+            let fetched = self.get::<RawKeys>(jwks_uri).await.map(RawKeys::usable);
+            state.keys.learn(fetched, self.clock.now());
         }
+        Ok(find(&state.keys.best()?, kid))
     }
 
     async fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, UpstreamError> {
@@ -156,10 +171,6 @@ impl Discovery {
         serde_json::from_slice(response.body())
             .map_err(|e| UpstreamError::new(UpstreamFault::Invalid, format!("{url} is not the expected JSON: {e}")))
     }
-}
-
-fn too_soon(last: Option<Timestamp>, now: Timestamp) -> bool {
-    last.is_some_and(|last| now.since(last) < FLOOR)
 }
 
 #[derive(Deserialize)]

@@ -62,7 +62,7 @@ impl EntraConfig {
     }
 
     pub(super) fn serves_many_tenants(&self) -> bool {
-        matches!(self.tenant.as_str(), "common" | "organizations" | "consumers")
+        serves_many(&self.tenant)
     }
 
     pub(super) fn discovery_url(&self) -> String {
@@ -73,10 +73,15 @@ impl EntraConfig {
 /// Whether a token of `claims` may come from an issuer that publishes `template` (a discovery document's or a key's
 /// `issuer`): the token's tenant in the template's place, then byte for byte.
 pub(super) fn issuer_fits(template: &str, claims: &Claims) -> bool {
-    match claims.tid.as_deref().filter(|tid| is_guid(tid)) {
+    match claims.text("tid").filter(|tid| is_guid(tid)) {
         Some(tid) => template.replace(TEMPLATE, tid) == claims.iss,
         None => false,
     }
+}
+
+/// Whether an authority of this name lets in people of many tenants.
+pub(super) fn serves_many(tenant: &str) -> bool {
+    matches!(tenant, "common" | "organizations" | "consumers")
 }
 
 /// Whether tenant `tid` is one of `allowed` (empty: the one that the authority names by itself).
@@ -97,17 +102,19 @@ pub(super) fn is_guid(text: &str) -> bool {
     text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
 }
 
-/// The address that Entra vouches for: `email` with `xms_edov`, or the sign-in name of a member, whose domain the tenant
-/// has proven. A guest's name proves nothing here.
-pub(super) fn verified_email(claims: &Claims) -> Option<String> {
-    let edov = claims.xms_edov.as_ref().is_some_and(|v| v == true || v == 1 || v == "1" || v == "true");
-    if edov && claims.email.is_some() {
-        return claims.email.clone();
+/// The address that Entra vouches for: `email` with `xms_edov`. Where the authority pins one tenant, whose administrators
+/// the operator trusts anyway, also the sign-in name of a member: its domain is one that this tenant has proven. A guest's
+/// name, and any name from another tenant, proves nothing.
+pub(super) fn verified_email(claims: &Claims, one_tenant: bool) -> Option<String> {
+    let edov = claims.claim("xms_edov").is_some_and(|v| v == true || v == 1 || v == "1" || v == "true");
+    if let Some(email) = claims.text("email").filter(|_| edov) {
+        return Some(email.to_owned());
     }
-    let guest = claims.acct == Some(1) || claims.idp.as_deref().is_some_and(|idp| idp != claims.iss);
-    let name = claims.preferred_username.as_deref().filter(|name| !guest && !name.contains('#'))?;
-    let personal = claims.tid.as_deref() == Some(PERSONAL_TENANT);
-    (!personal && name.contains('@')).then(|| name.to_owned())
+    let guest = claims.claim("acct").is_some_and(|acct| acct != 0)
+        || claims.claim("idp").is_some_and(|idp| *idp != claims.iss.as_str());
+    let personal = claims.text("tid") == Some(PERSONAL_TENANT);
+    let name = claims.text("preferred_username").filter(|name| name.contains('@') && !name.contains('#'))?;
+    (one_tenant && !guest && !personal).then(|| name.to_owned())
 }
 
 /// What an error means: the AADSTS codes first, else the OAuth `error`.

@@ -1,10 +1,12 @@
 //! The ID token (OpenID Connect Core 1.0 section 3.1.3.7): signature by jsonwebtoken, claims by us, with our clock.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::discovery::SigningKey;
 use super::{UpstreamError, UpstreamFault};
@@ -36,16 +38,23 @@ pub(super) struct Claims {
     iat: i64,
     nbf: Option<i64>,
     nonce: String,
-    pub(super) tid: Option<String>,
-    pub(super) oid: Option<String>,
-    pub(super) name: Option<String>,
-    pub(super) email: Option<String>,
-    pub(super) email_verified: Option<serde_json::Value>,
-    pub(super) preferred_username: Option<String>,
-    pub(super) xms_edov: Option<serde_json::Value>,
-    pub(super) acct: Option<i64>,
-    pub(super) idp: Option<String>,
-    pub(super) ver: Option<String>,
+    pub(super) email_verified: Option<Value>,
+    /// Claims that mean something at one provider and something else, of another type, at the next (Okta's `ver` is a
+    /// number): read by name, under the rules of the provider at hand.
+    #[serde(flatten)]
+    more: BTreeMap<String, Value>,
+}
+
+impl Claims {
+    /// A claim that is text.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        self.more.get(name)?.as_str()
+    }
+
+    /// A claim of any type.
+    pub(super) fn claim(&self, name: &str) -> Option<&Value> {
+        self.more.get(name)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,5 +129,53 @@ impl Claims {
             return Err(invalid("the ID token answers another sign-in (nonce)"));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(change: Value) -> Result<Claims, serde_json::Error> {
+        let mut claims = json!({"iss": "i", "sub": "s", "aud": "c", "exp": 2_000, "iat": 1_000, "nonce": "n"});
+        claims.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        serde_json::from_value(claims)
+    }
+
+    fn check(change: Value) -> bool {
+        claims(change).is_ok_and(|claims| claims.check("c", "n", Timestamp::from_unix_seconds(1_500)).is_ok())
+    }
+
+    #[test]
+    fn a_private_claim_of_another_type_is_another_providers_business() {
+        // Okta's `ver` is a number; an `oid` that is no text is no object id.
+        let okta = claims(json!({"ver": 1, "oid": 5, "name": "Ada"})).unwrap();
+        assert_eq!((okta.text("ver"), okta.text("oid"), okta.text("name")), (None, None, Some("Ada")));
+        assert!(check(json!({"ver": 1})));
+    }
+
+    #[test]
+    fn rs_04_times_audience_and_nonce_hold_or_the_token_does_not() {
+        assert!(check(json!({})));
+        assert!(check(json!({"aud": ["c"]})));
+        assert!(check(json!({"aud": ["c", "d"], "azp": "c"})));
+        for change in [
+            json!({"aud": "d"}),
+            json!({"aud": []}),
+            json!({"aud": ["c", "d"]}),
+            json!({"aud": ["c", "d"], "azp": "d"}),
+            json!({"exp": 1_440}),
+            json!({"exp": "2000"}),
+            json!({"exp": null}),
+            json!({"iat": 1_561}),
+            json!({"nbf": 1_561}),
+            json!({"nbf": "1000"}),
+            json!({"nonce": "N"}),
+            json!({"nonce": null}),
+        ] {
+            assert!(!check(change.clone()), "{change}");
+        }
     }
 }

@@ -251,7 +251,7 @@ impl OidcProvider {
         let issued = match &self.rules {
             Rules::Exact(issuer) => claims.iss == *issuer,
             Rules::Entra { .. } => {
-                claims.ver.as_deref() == Some("2.0")
+                claims.text("ver") == Some("2.0")
                     && entra::issuer_fits(&document.issuer, &claims)
                     && key.issuer.as_deref().is_none_or(|issuer| entra::issuer_fits(issuer, &claims))
             }
@@ -391,30 +391,31 @@ impl IdentityProvider for OidcProvider {
                     return Err(invalid("the ID token has no usable subject"));
                 }
                 let vouched = claims.email_verified.as_ref().is_some_and(|v| v == true || v == "true");
+                let email = claims.text("email").map(str::to_owned);
                 Ok(Identity {
+                    name: claims.text("name").or_else(|| claims.text("preferred_username")).map(str::to_owned),
+                    verified_email: email.clone().filter(|_| vouched),
+                    email,
                     issuer: claims.iss,
                     tenant: String::new(),
                     object_id: claims.sub,
-                    name: claims.name.or(claims.preferred_username),
-                    verified_email: claims.email.clone().filter(|_| vouched),
-                    email: claims.email,
                 })
             }
             Rules::Entra { tenant, allowed } => {
                 // Missing is rare but real: fail closed, never fall back to an address.
                 let oid =
-                    claims.oid.clone().filter(|oid| !nothing(oid)).ok_or_else(|| invalid("the ID token has no oid"))?;
-                let tid = claims.tid.clone().unwrap_or_default();
+                    claims.text("oid").filter(|oid| !nothing(oid)).ok_or_else(|| invalid("the ID token has no oid"))?;
+                let tid = claims.text("tid").unwrap_or_default().to_owned();
                 if !entra::tenant_is_allowed(&tid, tenant, allowed) {
                     return Err(UpstreamError::new(UpstreamFault::NotAllowed, format!("tenant {tid} is not allowed")));
                 }
                 Ok(Identity {
-                    verified_email: entra::verified_email(&claims),
-                    email: claims.email.clone().or_else(|| claims.preferred_username.clone()),
-                    name: claims.name,
-                    issuer: claims.iss,
+                    verified_email: entra::verified_email(&claims, !entra::serves_many(tenant)),
+                    email: claims.text("email").or_else(|| claims.text("preferred_username")).map(str::to_owned),
+                    name: claims.text("name").map(str::to_owned),
+                    object_id: oid.to_owned(),
                     tenant: tid,
-                    object_id: oid,
+                    issuer: claims.iss,
                 })
             }
         }

@@ -84,8 +84,8 @@ export async function drive(trial) {
   mkdirSync(SCREENS, { recursive: true });
   const server = await trial.server({ DCR_CUSTOM_REDIRECTS: CURSOR });
   const dev = /development provider at (\S+)/.exec(server.program.stdout)[1];
-  const provider = await trial.provider({ DCR_DEV_IDP_AUTO_LOGIN: 'ada' });
-  const silent = await trial.server({ DCR_CUSTOM_REDIRECTS: CURSOR, ...provider.env });
+  const auto = await trial.provider({ DCR_DEV_IDP_AUTO_LOGIN: 'ada' });
+  const silent = await trial.server({ DCR_CUSTOM_REDIRECTS: CURSOR, ...auto.env });
   const certificate = await trial.certificate('claude.ai', 'mcp.example', 'app.example.net');
   const claude = await listener(trial, '127.0.0.1', certificate);
   const browser = await openBrowser(trial, {
@@ -96,7 +96,7 @@ export async function drive(trial) {
   // CONS-16: the whole chain. `login: silent` answers the form with redirects only, which is where `form-action` bites.
   const logins = [
     { login: 'picked account', server, hosts: [new URL(server.base).host, new URL(dev).host] },
-    { login: 'silent login', server: silent, hosts: [new URL(silent.base).host, new URL(provider.origin).host] },
+    { login: 'silent login', server: silent, hosts: [new URL(silent.base).host, new URL(auto.origin).host] },
   ];
   const chain = async ({ login, server: { base }, hosts }, redirect, got, host, { context = browser, id } = {}) => {
     const { page, seen } = await watchedPage(context);
@@ -180,6 +180,10 @@ export async function drive(trial) {
     const base = 'https://mcp.example';
     const secret = randomBytes(32).toString('base64');
     const direct = await freePort();
+    const provider = await trial.provider({
+      DCR_DEV_IDP_AUTO_LOGIN: 'ada',
+      DCR_DEV_IDP_REDIRECT_URIS: `${base}/oauth/callback`,
+    });
     await trial.server({ DCR_BIND: `127.0.0.1:${direct}`, DCR_PUBLIC_URL: base, DCR_SECRET: secret, ...provider.env });
     const proxy = await tlsProxy(trial, certificate, direct);
     const context = await openBrowser(trial, {

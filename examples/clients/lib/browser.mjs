@@ -24,6 +24,10 @@ export async function openBrowser(trial, { hosts = {}, options = {}, flags = [] 
   const context = await chromium.launchPersistentContext(trial.folder(`profile-${Math.random().toString(36).slice(2)}`), {
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [...FLAGS, `--host-resolver-rules=${[...rules, 'MAP *.* ~NOTFOUND', 'EXCLUDE 127.0.0.1'].join(', ')}`, ...flags],
+    // The suite cleans up by itself.
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
     ...options,
   });
   trial.onEnd(() => context.close());
