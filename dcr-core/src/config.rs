@@ -103,7 +103,7 @@ pub struct Lifetimes {
     pub access_token: Duration,
     /// A refresh token that is not used: 30 days.
     pub refresh_idle: Duration,
-    /// A session, however often it is refreshed: 90 days.
+    /// A session, however often it is refreshed: 90 days. Shorter than the idle life, it is what counts.
     pub refresh_absolute: Duration,
     /// How long the refresh token before the current one still answers, with the same successor: 30 s.
     pub refresh_grace: Duration,
@@ -141,8 +141,8 @@ impl Lifetimes {
         if self.refresh_grace > Duration::from_secs(600) {
             return wrong("the refresh grace must be at most 10 minutes");
         }
-        if self.refresh_idle < second || self.refresh_absolute < self.refresh_idle {
-            return wrong("the refresh lifetimes must be at least 1 s, and the absolute one not below the idle one");
+        if self.refresh_idle < second || self.refresh_absolute < second {
+            return wrong("the refresh lifetimes must be at least 1 s");
         }
         if self.store_silence < Duration::from_secs(5) {
             return wrong("the silence of the store that is borne must be at least 5 s");

@@ -251,7 +251,8 @@ impl OidcProvider {
         let issued = match &self.rules {
             Rules::Exact(issuer) => claims.iss == *issuer,
             Rules::Entra { .. } => {
-                claims.text("ver") == Some("2.0")
+                // Version 1 tokens have another issuer, too; this says so in so many words.
+                claims.claim("ver").is_none_or(|ver| ver == "2.0")
                     && entra::issuer_fits(&document.issuer, &claims)
                     && key.issuer.as_deref().is_none_or(|issuer| entra::issuer_fits(issuer, &claims))
             }
