@@ -1,5 +1,9 @@
 //! The bearer guard as a tower layer: verifies the token, answers RFC 9728 challenges, binds MCP sessions to the principal,
 //! and hands the [`Principal`] to the inner service as a request extension.
+//!
+//! It checks a request when it arrives. An event stream that is open already goes on until its client or server ends it,
+//! also when its session is revoked meanwhile. A CORS layer for browser-based clients belongs outside of the guard: a
+//! preflight request carries no token.
 
 use std::fmt;
 use std::future::Future;
@@ -24,6 +28,10 @@ use crate::session::Principal;
 const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// A layer that lets only requests with a valid access token through. Made by [`DcrEngine::guard`].
+///
+/// The inner service finds the [`Principal`] among the request's extensions, and neither the token nor another person's
+/// MCP session id. An event stream that is open already outlives the revocation of its session; a CORS layer belongs
+/// outside of this one, since a preflight request carries no token.
 #[derive(Clone)]
 pub struct BearerLayer {
     engine: DcrEngine,
@@ -40,10 +48,15 @@ impl DcrEngine {
 }
 
 impl BearerLayer {
-    /// Guards another resource: its identifier, as in [`DcrEngine::resources`].
+    /// Guards another resource: its identifier, as in [`DcrEngine::resources`]. One that the engine does not have lets
+    /// nobody through, and is logged as the mistake that it is.
     #[must_use]
     pub fn resource(mut self, resource: impl Into<String>) -> Self {
-        self.resource = Some(resource.into());
+        let resource = resource.into();
+        if self.engine.inner.resource(Some(&resource)).is_none() {
+            tracing::error!(target: "dcr", resource, "the guarded resource is none of this engine's");
+        }
+        self.resource = Some(resource);
         self
     }
 

@@ -202,3 +202,75 @@ fn find(keys: &[SigningKey], kid: Option<&str>) -> Option<SigningKey> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::super::FetchError;
+    use super::*;
+    use crate::testing::ManualClock;
+
+    /// A provider that answers, or hangs for ten seconds of the test's clock.
+    #[derive(Debug)]
+    struct Provider {
+        clock: Arc<ManualClock>,
+        hangs: AtomicBool,
+        asked: AtomicU32,
+    }
+
+    #[async_trait]
+    impl HttpFetch for Provider {
+        async fn fetch(&self, _: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            if self.hangs.load(Ordering::SeqCst) {
+                self.clock.advance(Duration::from_secs(10));
+                return Err(FetchError("timed out".to_owned()));
+            }
+            let document = r#"{"issuer":"https://idp.example","authorization_endpoint":"https://idp.example/a",
+                "token_endpoint":"https://idp.example/t","jwks_uri":"https://idp.example/k"}"#;
+            Ok(http::Response::new(document.as_bytes().to_vec()))
+        }
+    }
+
+    fn discovery() -> (Discovery, Arc<Provider>) {
+        let clock = ManualClock::at(1_790_000_000);
+        let provider = Arc::new(Provider { clock: clock.clone(), hangs: false.into(), asked: AtomicU32::new(0) });
+        let issuer = Some("https://idp.example".to_owned());
+        (Discovery::new("https://idp.example/d".to_owned(), issuer, provider.clone(), clock), provider)
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_hangs_is_asked_once_for_everybody_and_the_last_good_document_serves() {
+        let (discovery, provider) = discovery();
+        discovery.document().await.unwrap();
+        discovery.document().await.unwrap();
+        assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
+        provider.hangs.store(true, Ordering::SeqCst);
+        provider.clock.advance(FRESH);
+        for _ in 0..8 {
+            discovery.document().await.expect("the last good document");
+        }
+        assert_eq!(provider.asked.load(Ordering::SeqCst), 2);
+        // A clock that is set back does not make it fresh for ever.
+        provider.hangs.store(false, Ordering::SeqCst);
+        provider.clock.set_back(FRESH * 2);
+        discovery.document().await.unwrap();
+        assert_eq!(provider.asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn with_nothing_good_a_failure_answers_for_a_while() {
+        let (discovery, provider) = discovery();
+        provider.hangs.store(true, Ordering::SeqCst);
+        for _ in 0..8 {
+            assert_eq!(discovery.document().await.unwrap_err().fault(), UpstreamFault::Busy);
+        }
+        assert_eq!(provider.asked.load(Ordering::SeqCst), 1);
+        provider.hangs.store(false, Ordering::SeqCst);
+        provider.clock.advance(FLOOR);
+        discovery.document().await.expect("it is asked again");
+    }
+}
