@@ -1,7 +1,7 @@
 // Chromium, watched: every request, every redirect, every complaint about the content security policy.
 
 import path from 'node:path';
-import { assert, load } from './trial.mjs';
+import { assert, load, sleep } from './trial.mjs';
 
 const FLAGS = [
   '--headless',
@@ -15,28 +15,38 @@ const FLAGS = [
 ];
 
 /**
- * A new profile. `hosts` maps `name:port` to a port of this machine; all other names resolve to nothing.
+ * A new browser with a new profile. `hosts` maps `name:port` to a port of this machine; all other names resolve to nothing.
  * `options` go to the browser context.
  */
 export async function openBrowser(trial, { hosts = {}, options = {}, flags = [] } = {}) {
   const { chromium } = (await load('playwright-core')).default;
   const rules = Object.entries(hosts).map(([from, port]) => `MAP ${from} 127.0.0.1:${port}`);
-  const context = await chromium.launchPersistentContext(trial.folder(`profile-${Math.random().toString(36).slice(2)}`), {
+  const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [...FLAGS, `--host-resolver-rules=${[...rules, 'MAP *.* ~NOTFOUND', 'EXCLUDE 127.0.0.1'].join(', ')}`, ...flags],
     // The suite cleans up by itself.
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
-    ...options,
   });
-  trial.onEnd(() => context.close());
+  trial.onEnd(() => browser.close());
+  const context = await browser.newContext(options);
+  context.once('close', () => browser.close());
   return context;
+}
+
+/** A tab. Chromium without a screen now and then never answers the wish for one; the next is answered. */
+export async function newPage(context) {
+  for (let attempt = 1; ; attempt += 1) {
+    const page = await Promise.race([context.newPage(), sleep(10_000)]);
+    if (page) return page;
+    assert(attempt < 3, 'Chromium opens no tab');
+  }
 }
 
 /** A page, and what it did. */
 export async function watchedPage(context) {
-  const page = await context.newPage();
+  const page = await newPage(context);
   const seen = { requests: [], failed: [], complaints: [], schemes: [] };
   const cdp = await context.newCDPSession(page);
   cdp.on('Network.requestWillBeSent', ({ request, type }) => seen.requests.push({ url: request.url, method: request.method, type }));

@@ -8,6 +8,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
+/** No check takes longer. */
+const CHECK_MS = 90_000;
+
 export const HERE = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 export const WORK = path.join(HERE, '.work');
 export const PYTHON = path.join(WORK, 'venv/bin/python');
@@ -56,13 +59,17 @@ export class Trial {
     this.name = name;
     this.report = report;
     this.dir = mkdtempSync(path.join(tmpdir(), `dcr-${name}-`));
-    this.#cleanups.push(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 }));
+    this.#cleanups.push(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
   }
 
   /** A check that others do not need. */
   async check(what, act) {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not done after ${CHECK_MS / 1000} s`)), CHECK_MS);
+    });
     try {
-      const note = await act();
+      const note = await Promise.race([act(), late]);
       this.report(what, 'passed', typeof note === 'string' ? note : '');
       return true;
     } catch (error) {
@@ -70,6 +77,8 @@ export class Trial {
       if (process.env.DEBUG) console.error(error);
       this.report(what, 'failed', String(error?.message ?? error));
       return false;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
