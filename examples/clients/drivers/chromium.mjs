@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import path from 'node:path';
-import { newPage, openBrowser, shot, watchedPage } from '../lib/browser.mjs';
+import { leave, newPage, openBrowser, shot, watchedPage } from '../lib/browser.mjs';
 import { WORK, assert, equal, fileOf, freePort, sleep, until } from '../lib/trial.mjs';
 
 const SCREENS = path.join(WORK, 'screens');
@@ -111,7 +111,7 @@ export async function drive(trial) {
     await page.getByText('Back at the app.').waitFor({ timeout: 5_000 });
     await sleep(200);
     seen.calm([...hosts, host]);
-    await page.close();
+    await leave(page);
   };
   for (const login of logins) {
     for (const [host, address] of [['127.0.0.1', '127.0.0.1'], ['localhost', 'localhost'], ['[::1]', '::1']]) {
@@ -139,7 +139,7 @@ export async function drive(trial) {
       answered(new URL(opened()), base);
       await sleep(500);
       seen.calm([...login.hosts, 'anysphere.cursor-mcp']);
-      await page.close();
+      await leave(page);
     });
   }
   await trial.check("the test would notice: with form-action 'self' the same chain is stopped", async () => {
@@ -158,7 +158,7 @@ export async function drive(trial) {
     await until('a complaint', () => seen.complaints.length > 0);
     await sleep(500);
     equal(got.length, 0, 'answers at the client');
-    await page.close();
+    await leave(page);
   });
   await trial.check('a cross-site login page: the cookie of the approval comes back', async () => {
     // `localhost` and `127.0.0.1` are different sites.
@@ -174,7 +174,7 @@ export async function drive(trial) {
     await until('the answer at the client', () => got.length > 0);
     answered(got[0], base);
     equal(seen.complaints.join(' | '), '', 'complaints');
-    await page.close();
+    await leave(page);
   });
   await trial.check('https in front, as in production: __Host- cookies, and on to a loopback client', async () => {
     const base = 'https://mcp.example';
@@ -245,7 +245,7 @@ export async function drive(trial) {
     equal(home.at(-1).searchParams.get('iss'), server.base, 'iss');
     await sleep(200);
     seen.calm([new URL(server.base).host, `127.0.0.1:${homePort}`]);
-    await page.close();
+    await leave(page);
   });
   await trial.check('back to the consent page after a sign-in, and approve once more', async () => {
     const { page } = await watchedPage(browser);
@@ -262,7 +262,7 @@ export async function drive(trial) {
     await through(2);
     const [first, second] = home.slice(-2).map((url) => url.searchParams.get('code'));
     assert(first && second && first !== second, `codes ${first} and ${second}`);
-    await page.close();
+    await leave(page);
   });
   await trial.check('two sign-ins open at once in one browser both arrive', async () => {
     const pages = [await newPage(browser), await newPage(browser)];
@@ -271,7 +271,7 @@ export async function drive(trial) {
     for (const page of pages) await approve(page).click();
     for (const page of pages) await pickAda(page);
     await until('both answers', () => home.length === before + 2);
-    await Promise.all(pages.map((page) => page.close()));
+    await Promise.all(pages.map(leave));
   });
 
   await trial.check('a sign-in in a popup stays connected to the page that opened it', async () => {
@@ -287,8 +287,8 @@ export async function drive(trial) {
     await popup.getByText('Back at the app.').waitFor();
     assert(!(await page.evaluate(() => globalThis.popup.closed)), 'the opener sees the popup as closed');
     assert(await popup.evaluate(() => globalThis.opener !== null), 'the popup has lost its opener');
-    await popup.close();
-    await page.close();
+    await leave(popup);
+    await leave(page);
   });
 
   // CO-1. Raw mouse events: Playwright's own click would wait until the button takes it.
@@ -314,7 +314,7 @@ export async function drive(trial) {
     await until('the guard to open', async () => (await age()) === Infinity, 2_000);
     await page.mouse.click(...at);
     await until('the form to be sent', () => posts(seen) === 1);
-    await page.close();
+    await leave(page);
     return `${early} early double clicks`;
   });
   await trial.check('the keyboard is not stopped: tab to the button, then enter', async () => {
@@ -332,7 +332,7 @@ export async function drive(trial) {
     await page.keyboard.press('Enter');
     await page.waitForURL(/\/authorize\?.*client_id=/, { timeout: 5_000 });
     await page.getByRole('heading', { name: 'Pick an account' }).waitFor();
-    await page.close();
+    await leave(page);
   });
   await trial.check('enter without focus on a button sends nothing', async () => {
     const { page, seen } = await watchedPage(browser);
@@ -340,7 +340,7 @@ export async function drive(trial) {
     for (let presses = 0; presses < 5; presses += 1) await page.keyboard.press('Enter');
     await sleep(500);
     equal(posts(seen), 0, 'forms sent');
-    await page.close();
+    await leave(page);
   });
   await trial.check('a double click approves once', async () => {
     const { page, seen } = await watchedPage(browser);
@@ -364,7 +364,7 @@ export async function drive(trial) {
     }, consent('loopback'));
     await until('the refusal', () => seen.complaints.some((text) => /frame/i.test(text)) || seen.failed.length > 0);
     assert(!page.frames().some((frame) => frame.url().includes('/oauth/authorize')), 'framed');
-    await page.close();
+    await leave(page);
   });
 
   // What it looks like, and whether everybody can read it.
@@ -400,7 +400,7 @@ export async function drive(trial) {
           );
           const told = (list) => list.map(({ id, nodes }) => `${id} (${nodes.map(({ target }) => target.join(' ')).join()})`).join('; ');
           equal(told(violations), '', 'axe');
-          await page.close();
+          await leave(page);
           return incomplete.length > 0 ? `undecided: ${told(incomplete)}` : '';
         });
       }

@@ -44,6 +44,12 @@ export async function newPage(context) {
   }
 }
 
+/** Closes a tab. Chromium may never answer that if the tab is on its way somewhere. */
+export async function leave(page) {
+  await page.waitForLoadState('load', { timeout: 5_000 }).catch(() => {});
+  await Promise.race([page.close(), sleep(5_000)]);
+}
+
 /** A page, and what it did. */
 export async function watchedPage(context) {
   const page = await newPage(context);
