@@ -42,6 +42,10 @@
 //! can list, so any `https:` is allowed there, and beside it exactly the loopback origin or scheme that the answer goes to.
 //! Everything else of the policy is `'none'`; the style sheet is named by its hash.
 //!
+//! The buttons of the page take no click in its first 0.7 s, which stops a double click that began on another page (CO-1).
+//! It does not stop a page that lies under another window for longer: without a script nothing tells when it came to the
+//! front, and the rules that could (`:hover`) take the button away from touch screens.
+//!
 //! # Access tokens
 //!
 //! `at+jwt` (RFC 9068) by EdDSA. Issuer and verifier are one program, so the header is not interpreted: it must be one
