@@ -151,6 +151,11 @@ impl DcrEngine {
     }
 }
 
+/// Whether `at` is less than `bound` ago. A time from the future says that the clock was set back: as good as none.
+fn within(at: Option<Timestamp>, now: Timestamp, bound: Duration) -> bool {
+    at.is_some_and(|at| at <= now + POLL && now.since(at) < bound)
+}
+
 /// What RFC 6750 section 3 allows inside the quotes.
 fn quotable(text: &str) -> String {
     text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
@@ -239,28 +244,22 @@ impl Inner {
     /// bound holds without a background task that somebody could forget to start.
     async fn hear_revocations(&self) -> Result<(), Refusal> {
         let now = self.clock.now();
-        // An answer from the future says that the clock was set back: as good as none.
-        let age = |times: FeedTimes| times.answered.filter(|at| *at <= now + POLL).map(|at| now.since(at));
-        let due = |times: FeedTimes| age(times).is_none_or(|age| age >= POLL);
-        let times = self.liveness.times();
-        if !due(times) {
+        let answered = self.liveness.times().answered;
+        if within(answered, now, POLL) {
             return Ok(());
         }
-        let must_wait = age(times).is_none_or(|age| age >= WAIT);
-        let guard = if must_wait {
-            self.liveness.feed.lock().await
-        } else {
+        let guard = if within(answered, now, WAIT) {
             match self.liveness.feed.try_lock() {
                 Ok(guard) => guard,
                 Err(_) => return Ok(()),
             }
+        } else {
+            self.liveness.feed.lock().await
         };
         // The wait may have been long: those who waited for a reader that failed do not each try again.
         let now = self.clock.now();
         let times = self.liveness.times();
-        let fresh = times.answered.is_some_and(|at| at <= now + POLL && now.since(at) < POLL);
-        let just_failed = times.failed.is_some_and(|at| at <= now + POLL && now.since(at) < POLL);
-        if !fresh && !just_failed {
+        if !within(times.answered, now, POLL) && !within(times.failed, now, POLL) {
             self.read_feed(times.answered, now).await;
         }
         drop(guard);

@@ -2,6 +2,7 @@
 //! only then does anything go upstream (UP-1, CB-3). Writes nothing.
 
 use super::transaction::{ApprovedTransaction, AuthorizeRequest};
+use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
@@ -95,22 +96,19 @@ impl Inner {
     /// The names of open transactions that have to go for one more: the oldest, and what does not open.
     fn too_many(&self, open: &[(String, String)], added: usize) -> Vec<String> {
         let now = self.clock.now();
-        let mut kept: Vec<(&ApprovedAt, &(String, String))> = Vec::new();
+        let approved_at = |sealed: &str| {
+            let at = ApprovedTransaction::open(sealed, &self.ring).map(|transaction| transaction.approved_at);
+            at.filter(|at| now.since(*at) <= self.lifetimes.transaction)
+        };
+        let mut kept: Vec<(Timestamp, &(String, String))> = Vec::new();
         let mut drop = Vec::new();
-        let opened: Vec<_> = open
-            .iter()
-            .map(|cookie| {
-                let at = ApprovedTransaction::open(&cookie.1, &self.ring).map(|t| t.approved_at);
-                (at.filter(|at| now.since(*at) <= self.lifetimes.transaction), cookie)
-            })
-            .collect();
-        for (at, cookie) in &opened {
-            match at {
+        for cookie in open {
+            match approved_at(&cookie.1) {
                 Some(at) => kept.push((at, cookie)),
                 None => drop.push(cookie.0.clone()),
             }
         }
-        kept.sort_by_key(|(at, _)| std::cmp::Reverse(**at));
+        kept.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         let mut bytes = added;
         for (nth, (_, cookie)) in kept.into_iter().enumerate() {
             bytes += cookie.1.len();
@@ -133,5 +131,3 @@ impl Inner {
         Consent::Back { location: back.with(&parameters, self.issuer.as_str()), refusal }
     }
 }
-
-type ApprovedAt = crate::clock::Timestamp;
