@@ -255,6 +255,9 @@ reasons! {
     /// The store answered nonsense.
     StoreInconsistent = "store_inconsistent", Store, 500, "server_error",
         "This server found damaged data. Tell your administrator, with the reference below.";
+    /// A token could not be signed or a page not be made: a bug of this library.
+    Internal = "internal", Operator, 500, "server_error",
+        "Something went wrong inside this server. Tell your administrator, with the reference below.";
     /// No randomness.
     RandomUnavailable = "random_unavailable", Operator, 500, "server_error",
         "This server cannot make random numbers. Tell your administrator.";

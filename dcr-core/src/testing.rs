@@ -281,7 +281,7 @@ impl DcrEngine {
             token_id: b64(&crate::random::bytes::<16>(random)?),
         };
         let token = AccessToken::sign(&claims, self.inner.issuer.as_str(), &self.inner.ring)
-            .ok_or(crate::error::Reason::StoreInconsistent)?
+            .ok_or(crate::error::Reason::Internal)?
             .as_str()
             .to_owned();
         let principal = self.inner.principal(&token, None).await?;

@@ -69,7 +69,7 @@ impl<'a> Responder<'a> {
             Some(page) => {
                 page_response(StatusCode::OK, page, &site.style_hash, &prompt.view.form_targets(&site.insecure_origins))
             }
-            None => return self.refusal("authorize", &Reason::StoreInconsistent.into()),
+            None => return self.refusal("authorize", &Reason::Internal.into()),
         };
         cookies::add(&mut response, &site.cookie_names.set_csrf(&prompt.csrf));
         response

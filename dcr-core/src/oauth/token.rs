@@ -187,7 +187,7 @@ impl Inner {
             expires_at,
             token_id: b64(&crate::random::bytes::<16>(self.random.as_ref())?),
         };
-        let token = AccessToken::sign(&claims, self.issuer.as_str(), &self.ring).ok_or(Reason::StoreInconsistent)?;
+        let token = AccessToken::sign(&claims, self.issuer.as_str(), &self.ring).ok_or(Reason::Internal)?;
         Ok(TokenResponse {
             access_token: token.as_str().to_owned(),
             token_type: "Bearer",
