@@ -16,6 +16,7 @@ use time::format_description::well_known::Rfc3339;
 /// let t = Timestamp::from_unix_seconds(1_700_000_000);
 /// assert_eq!((t + Duration::from_secs(30)).unix_seconds(), 1_700_000_030);
 /// assert_eq!(t.to_string(), "2023-11-14T22:13:20Z");
+/// assert_eq!("2023-11-14T23:13:20+01:00".parse(), Ok(t));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
@@ -86,6 +87,21 @@ impl fmt::Display for Timestamp {
             Some(text) => f.write_str(&text),
             None => write!(f, "{}us", self.0),
         }
+    }
+}
+
+/// A text is no time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a time: write it as in 2026-11-24T09:30:00Z")]
+pub struct NotATime;
+
+/// From RFC 3339 text with any offset; parts below a microsecond are dropped.
+impl std::str::FromStr for Timestamp {
+    type Err = NotATime;
+
+    fn from_str(text: &str) -> Result<Self, NotATime> {
+        let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| NotATime)?;
+        i64::try_from(time.unix_timestamp_nanos().div_euclid(1_000)).map(Self).map_err(|_| NotATime)
     }
 }
 

@@ -16,6 +16,7 @@ use crate::http::Site;
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
 use crate::oauth::introspect::ResourceServers;
+use crate::operator::Operator;
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind};
 use crate::seal::{KeyRing, Secret};
@@ -23,9 +24,6 @@ use crate::session::{EventId, SessionId};
 use crate::store::{Store, Target};
 use crate::upstream::{Admission, IdentityProvider};
 
-/// Sessions that lapsed stay for this long after the life of their last access token, so that a late replay is still
-/// seen for what it is.
-const KEEP_LAPSED: Duration = Duration::from_secs(24 * 60 * 60);
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_BATCH: u32 = 500;
@@ -47,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) rules: ClientRules,
     pub(crate) ring: KeyRing,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) operator: Operator,
     pub(crate) provider: Arc<dyn IdentityProvider>,
     pub(crate) admission: Admission,
     pub(crate) resource_servers: ResourceServers,
@@ -145,10 +144,8 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer; then none ended.
     pub async fn revoke_sessions(&self, target: &Target, reason: &str) -> Result<usize, Refusal> {
-        let event = self.inner.event(EventKind::Revoked, reason)?.about(target);
-        let now = self.inner.clock.now();
-        let ended = self.inner.store.revoke(target, reason, now, event).await?;
-        Ok(self.note_ended(&ended, now))
+        let ended = self.inner.operator.revoke(target, reason).await?;
+        Ok(self.note_ended(&ended))
     }
 
     /// Blocks `target`: ends its sessions and lets it open no new ones until [`DcrEngine::unblock`].
@@ -156,10 +153,8 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer; then nothing changed.
     pub async fn block(&self, target: &Target, reason: &str) -> Result<usize, Refusal> {
-        let event = self.inner.event(EventKind::Blocked, reason)?.about(target);
-        let now = self.inner.clock.now();
-        let ended = self.inner.store.block(target, reason, now, event).await?;
-        Ok(self.note_ended(&ended, now))
+        let ended = self.inner.operator.block(target, reason).await?;
+        Ok(self.note_ended(&ended))
     }
 
     /// Lifts a block. Answers whether there was one.
@@ -167,8 +162,7 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer; then nothing changed.
     pub async fn unblock(&self, target: &Target, reason: &str) -> Result<bool, Refusal> {
-        let event = self.inner.event(EventKind::Unblocked, reason)?.about(target);
-        Ok(self.inner.store.unblock(target, event).await?)
+        Ok(self.inner.operator.unblock(target, reason).await?)
     }
 
     /// Deletes at most `limit` sessions that lapsed or ended more than a day ago. Sign-ins do a little of this by
@@ -177,8 +171,14 @@ impl DcrEngine {
     /// # Errors
     /// [`Refusal`] if the store does not answer.
     pub async fn sweep(&self, limit: u32) -> Result<u32, Refusal> {
-        let before = self.inner.clock.now() - self.inner.lifetimes.access_token - KEEP_LAPSED;
-        Ok(self.inner.store.sweep(before, limit).await?)
+        Ok(self.inner.operator.sweep(limit).await?)
+    }
+
+    /// What an operator does to the store, without a server: recovery windows, imports. Ends of sessions through it reach
+    /// this process by the revocation feed, like those of other processes.
+    #[must_use]
+    pub fn operator(&self) -> &Operator {
+        &self.inner.operator
     }
 
     /// The store, for an operator's own reports.
@@ -187,8 +187,8 @@ impl DcrEngine {
         &self.inner.store
     }
 
-    fn note_ended(&self, ended: &[SessionId], now: Timestamp) -> usize {
-        self.inner.liveness.note(ended, now);
+    fn note_ended(&self, ended: &[SessionId]) -> usize {
+        self.inner.liveness.note(ended, self.inner.clock.now());
         ended.len()
     }
 }
@@ -227,8 +227,7 @@ impl Inner {
         let mine = due
             && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine {
-            let before = now - self.lifetimes.access_token - KEEP_LAPSED;
-            if let Err(error) = self.store.sweep(before, SWEEP_BATCH).await {
+            if let Err(error) = self.operator.sweep(SWEEP_BATCH).await {
                 tracing::warn!(target: "dcr", %error, "sweeping failed");
             }
         }
@@ -408,6 +407,7 @@ impl DcrEngineBuilder {
                 lifetimes: self.lifetimes,
                 rules,
                 ring,
+                operator: Operator::new(Arc::clone(&store), Arc::clone(&self.clock), Arc::clone(&self.random)),
                 store,
                 provider,
                 admission: self.admission,

@@ -61,6 +61,7 @@ mod error;
 mod http;
 pub mod manual;
 mod oauth;
+mod operator;
 mod random;
 pub mod record;
 mod seal;
@@ -72,10 +73,10 @@ mod text;
 pub mod upstream;
 
 pub use self::client::{
-    AuthMethod, ClientId, ClientIdError, Platform, PlatformList, PlatformListError, PreRegistered, Provenance,
-    RedirectClass, RedirectFault, SoftwareKey,
+    AuthMethod, ClientId, ClientIdError, ImportFault, ImportedClient, Platform, PlatformList, PlatformListError,
+    PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey,
 };
-pub use self::clock::{Clock, SystemClock, Timestamp};
+pub use self::clock::{Clock, NotATime, SystemClock, Timestamp};
 pub use self::config::{AdoptionPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};
 pub use self::engine::{DcrEngine, DcrEngineBuilder};
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
@@ -83,6 +84,7 @@ pub use self::http::MAX_BODY;
 #[cfg(feature = "tower")]
 pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody};
 pub use self::oauth::ScopeSet;
+pub use self::operator::{ImportedUse, Operator, OperatorError, Replayed};
 pub use self::random::{RandomUnavailable, SecureRandom, SystemRandom};
 pub use self::seal::{KeyRingError, Secret, SecretError};
 pub use self::session::Principal;

@@ -5,14 +5,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dcr_core::record::Event;
-use dcr_core::session::{Connection, ConnectionId, Session, SessionId, UserId};
-use dcr_core::store::{
-    Advance, Advanced, BlockKind, Counts, EventQuery, MemoryStore, Revocation, SessionView, SignIn, SignedIn, Store,
-    StoreError, Target,
-};
+use dcr_core::store::conformance::{Route, Routed};
+use dcr_core::store::{MemoryStore, Store, StoreError};
 use dcr_core::testing::{ManualClock, Person, StubProvider};
-use dcr_core::{DcrEngine, Reason, Resource, Secret, Timestamp};
+use dcr_core::{DcrEngine, Reason, Resource};
 use http::HeaderMap;
 
 /// Memory, but the revocation feed hangs for five seconds of the test's clock and then fails.
@@ -25,10 +21,14 @@ struct Hanging {
 }
 
 #[async_trait]
-impl Store for Hanging {
-    async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
-        if !self.hangs.load(Ordering::SeqCst) {
-            return self.memory.revocations_since(since).await;
+impl Route for Hanging {
+    fn store(&self) -> &dyn Store {
+        &self.memory
+    }
+
+    async fn before(&self, method: &'static str) -> Result<(), StoreError> {
+        if method != "revocations_since" || !self.hangs.load(Ordering::SeqCst) {
+            return Ok(());
         }
         self.attempts.fetch_add(1, Ordering::SeqCst);
         // Everybody else comes to wait behind this one.
@@ -38,60 +38,17 @@ impl Store for Hanging {
         self.clock.advance(Duration::from_secs(5));
         Err(StoreError::Unavailable("timed out".into()))
     }
-
-    async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, StoreError> {
-        self.memory.sign_in(sign_in).await
-    }
-    async fn session(&self, id: SessionId) -> Result<Option<SessionView>, StoreError> {
-        self.memory.session(id).await
-    }
-    async fn advance(&self, id: SessionId, advance: Advance) -> Result<Advanced, StoreError> {
-        self.memory.advance(id, advance).await
-    }
-    async fn revoke(&self, t: &Target, r: &str, now: Timestamp, e: Event) -> Result<Vec<SessionId>, StoreError> {
-        self.memory.revoke(t, r, now, e).await
-    }
-    async fn block(&self, t: &Target, r: &str, now: Timestamp, e: Event) -> Result<Vec<SessionId>, StoreError> {
-        self.memory.block(t, r, now, e).await
-    }
-    async fn unblock(&self, target: &Target, event: Event) -> Result<bool, StoreError> {
-        self.memory.unblock(target, event).await
-    }
-    async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError> {
-        self.memory.blocked(targets).await
-    }
-    async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError> {
-        self.memory.connections_of(user).await
-    }
-    async fn sessions_of(&self, connection: ConnectionId) -> Result<Vec<Session>, StoreError> {
-        self.memory.sessions_of(connection).await
-    }
-    async fn counts(&self) -> Result<Counts, StoreError> {
-        self.memory.counts().await
-    }
-    async fn record(&self, event: Event) -> Result<(), StoreError> {
-        self.memory.record(event).await
-    }
-    async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
-        self.memory.events(query).await
-    }
-    async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
-        self.memory.sweep(before, limit).await
-    }
-    async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError> {
-        self.memory.keep_secret(candidate).await
-    }
 }
 
 #[tokio::test]
 async fn those_who_waited_for_a_reader_that_failed_do_not_each_try_again() {
     let clock = ManualClock::at(1_790_000_000);
-    let store = Arc::new(Hanging {
+    let store = Arc::new(Routed(Hanging {
         memory: MemoryStore::new(),
         clock: clock.clone(),
         hangs: false.into(),
         attempts: AtomicU32::new(0),
-    });
+    }));
     let engine = DcrEngine::builder("https://mcp.example")
         .resource(Resource::new("/mcp", "Test").scope("mcp", "Use it"))
         .store(store.clone())
@@ -105,7 +62,7 @@ async fn those_who_waited_for_a_reader_that_failed_do_not_each_try_again() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", ada.authorization());
 
-    store.hangs.store(true, Ordering::SeqCst);
+    store.0.hangs.store(true, Ordering::SeqCst);
     clock.advance(Duration::from_secs(10));
     let check = || {
         let (engine, headers) = (engine.clone(), headers.clone());
@@ -115,16 +72,16 @@ async fn those_who_waited_for_a_reader_that_failed_do_not_each_try_again() {
     for check in checks {
         assert!(check.await.unwrap().is_ok(), "fifteen seconds of silence are borne");
     }
-    assert_eq!(store.attempts.load(Ordering::SeqCst), 1);
+    assert_eq!(store.0.attempts.load(Ordering::SeqCst), 1);
 
     clock.advance(Duration::from_secs(50));
     let checks: Vec<_> = (0..50).map(|_| check()).collect();
     for check in checks {
         assert_eq!(check.await.unwrap(), Err(Reason::StoreUnavailable), "more than a minute is not");
     }
-    assert_eq!(store.attempts.load(Ordering::SeqCst), 2);
+    assert_eq!(store.0.attempts.load(Ordering::SeqCst), 2);
 
-    store.hangs.store(false, Ordering::SeqCst);
+    store.0.hangs.store(false, Ordering::SeqCst);
     clock.advance(Duration::from_secs(2));
     assert!(check().await.unwrap().is_ok());
 }

@@ -108,7 +108,7 @@ impl ClientRules {
     /// secret where none is expected is as wrong as the reverse.
     pub(crate) fn authenticates(&self, ring: &KeyRing, credentials: &ClientCredentials, expected: &Expected) -> bool {
         let secret = credentials.secret.as_ref();
-        if expected.provenance == Provenance::Adopted {
+        if expected.provenance.has_unproven_secret() {
             return match expected.adopted_secret {
                 // At the redemption anything goes: it is no authentication, only remembered (SR-16).
                 None => true,

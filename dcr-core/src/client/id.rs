@@ -137,12 +137,14 @@ pub enum Provenance {
     Sealed,
     /// Fetched from the URL that it is.
     MetadataDocument,
+    /// Registered with an older system, and imported from it.
+    Imported,
     /// Never registered here; accepted under the adoption policy, for one user's session.
     Adopted,
 }
 
 impl Provenance {
-    const ALL: [Self; 4] = [Self::PreRegistered, Self::Sealed, Self::MetadataDocument, Self::Adopted];
+    const ALL: [Self; 5] = [Self::PreRegistered, Self::Sealed, Self::MetadataDocument, Self::Imported, Self::Adopted];
 
     /// Its stable name.
     #[must_use]
@@ -151,8 +153,15 @@ impl Provenance {
             Self::PreRegistered => "pre_registered",
             Self::Sealed => "sealed",
             Self::MetadataDocument => "metadata_document",
+            Self::Imported => "imported",
             Self::Adopted => "adopted",
         }
+    }
+
+    /// Whether a secret that such a client brings along proves nothing, and is only remembered for the session (SR-16).
+    #[must_use]
+    pub(crate) const fn has_unproven_secret(self) -> bool {
+        matches!(self, Self::Adopted | Self::Imported)
     }
 
     /// The provenance with this stable name.

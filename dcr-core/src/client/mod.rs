@@ -2,6 +2,7 @@
 
 mod authenticate;
 mod id;
+mod imported;
 mod metadata;
 mod platform;
 mod pre_registered;
@@ -12,11 +13,13 @@ mod software;
 
 pub(crate) use self::authenticate::{ClientCredentials, CredentialFault, Expected, basic_credentials};
 pub use self::id::{AuthMethod, ClientId, ClientIdError, Provenance};
+pub(crate) use self::imported::may_be_imported;
+pub use self::imported::{ImportFault, ImportedClient};
 pub(crate) use self::metadata::{RegistrationRequest, ValidRegistration};
 pub use self::platform::{Platform, PlatformList, PlatformListError};
 pub use self::pre_registered::PreRegistered;
-pub(crate) use self::redirect_uri::CanonicalRedirect;
+pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane};
 pub use self::redirect_uri::{RedirectClass, RedirectFault};
-pub(crate) use self::resolve::{ClientRules, ResolvedClient, ValidRedirect, custom_redirect_is_sane};
+pub(crate) use self::resolve::{ClientRules, ResolvedClient, ValidRedirect};
 pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret};
 pub use self::software::SoftwareKey;

@@ -184,8 +184,14 @@ impl CanonicalRedirect {
     }
 }
 
+/// Whether the operator may list this custom redirect.
+pub(crate) fn custom_redirect_is_sane(text: &str) -> bool {
+    let scheme = text.split(':').next().unwrap_or("");
+    !is_dangerous_scheme(scheme) && CanonicalRedirect::parse(text, &[text.to_owned()]).is_ok()
+}
+
 /// Whether a scheme may never be a redirect, however it is listed.
-pub(crate) fn is_dangerous_scheme(scheme: &str) -> bool {
+fn is_dangerous_scheme(scheme: &str) -> bool {
     DANGEROUS_SCHEMES.contains(&scheme)
 }
 

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use super::platform::KnownPlatform;
-use super::redirect_uri::is_dangerous_scheme;
 use super::{
-    AuthMethod, CanonicalRedirect, ClientId, Platform, PlatformList, PreRegistered, Provenance, RedirectClass,
-    RedirectFault, SealedClient, SealedId, SoftwareKey,
+    AuthMethod, CanonicalRedirect, ClientId, ImportedClient, Platform, PlatformList, PreRegistered, Provenance,
+    RedirectClass, RedirectFault, SealedClient, SealedId, SoftwareKey,
 };
 use crate::config::{AdoptionPolicy, RegistrationPolicy};
 use crate::seal::KeyRing;
@@ -107,17 +106,18 @@ struct Candidate {
 }
 
 impl ClientRules {
-    /// Resolves `id` for `redirect`. See the design for the order and for what never falls through to adoption.
+    /// Resolves `id` for `redirect`; `imported` is the client that was imported under this id, if there is one. See the design for the order and for what never falls through to adoption.
     pub(crate) fn resolve(
         &self,
         ring: &KeyRing,
         id: &ClientId,
         redirect: &str,
+        imported: Option<&ImportedClient>,
     ) -> Result<(ResolvedClient, ValidRedirect), ResolveFault> {
         let uri = CanonicalRedirect::parse(redirect, &self.custom_redirects).map_err(ResolveFault::Redirect)?;
         let known = self.platforms.of(&uri);
         let class = class_of(&uri, known.as_ref());
-        let candidate = self.candidate(ring, id, &uri, class)?;
+        let candidate = self.candidate(ring, id, &uri, class, imported)?;
         if !candidate.redirects.iter().any(|registered| uri.is(registered)) {
             return Err(ResolveFault::Redirect(RedirectFault::NotRegistered));
         }
@@ -145,6 +145,7 @@ impl ClientRules {
         id: &ClientId,
         uri: &CanonicalRedirect,
         class: RedirectClass,
+        imported: Option<&ImportedClient>,
     ) -> Result<Candidate, ResolveFault> {
         if let Some(client) = self.pre_registered.get(id) {
             return Ok(Candidate {
@@ -154,6 +155,9 @@ impl ClientRules {
                 redirects: client.gated(&self.custom_redirects).map_err(ResolveFault::Redirect)?,
                 refresh: true,
             });
+        }
+        if let Some(client) = imported.filter(|client| client.id() == id) {
+            return self.imported(client, class);
         }
         match SealedId::open(id, ring) {
             SealedId::Genuine(client) => return self.sealed(client, class),
@@ -192,6 +196,19 @@ impl ClientRules {
         })
     }
 
+    fn imported(&self, client: &ImportedClient, class: RedirectClass) -> Result<Candidate, ResolveFault> {
+        if !self.registration.allows(class) {
+            return Err(ResolveFault::Redirect(RedirectFault::Policy));
+        }
+        Ok(Candidate {
+            provenance: Provenance::Imported,
+            auth_method: AuthMethod::None,
+            name: client.name().map(str::to_owned),
+            redirects: client.gated().to_vec(),
+            refresh: true,
+        })
+    }
+
     /// The gate of registration: form, scheme and policy (DC-7: the only way in).
     pub(crate) fn registrable(&self, text: &str) -> Result<CanonicalRedirect, RedirectFault> {
         let uri = CanonicalRedirect::parse(text, &self.custom_redirects)?;
@@ -219,10 +236,4 @@ fn class_of(uri: &CanonicalRedirect, known: Option<&KnownPlatform>) -> RedirectC
         None if uri.is_loopback() => RedirectClass::Loopback,
         None => RedirectClass::Other,
     }
-}
-
-/// Whether the operator may list this custom redirect.
-pub(crate) fn custom_redirect_is_sane(text: &str) -> bool {
-    let scheme = text.split(':').next().unwrap_or("");
-    !is_dangerous_scheme(scheme) && CanonicalRedirect::parse(text, &[text.to_owned()]).is_ok()
 }

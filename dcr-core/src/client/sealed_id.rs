@@ -78,6 +78,11 @@ impl SealedClient {
 }
 
 impl SealedId {
+    /// Whether `id` has the form of a sealed id, whoever made it.
+    pub(crate) fn has_form(id: &ClientId) -> bool {
+        id.as_str().starts_with(PREFIX)
+    }
+
     /// Opens `id`.
     pub(crate) fn open(id: &ClientId, ring: &KeyRing) -> Self {
         let Some(text) = id.as_str().strip_prefix(PREFIX) else { return Self::Foreign };

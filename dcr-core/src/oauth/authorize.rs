@@ -4,7 +4,7 @@
 use super::pkce::CodeChallenge;
 use super::scope;
 use super::transaction::{AuthorizeRequest, ReturnAddress};
-use crate::client::{ClientId, Provenance, ResolvedClient, ValidRedirect};
+use crate::client::{ClientId, ImportedClient, Provenance, ResolvedClient, ValidRedirect, may_be_imported};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
@@ -62,17 +62,27 @@ impl Inner {
             params.get(name).ok_or_else(|| Refusal::new(Reason::RequestMalformed, text))
         };
         let (id, redirect) = (one("client_id")?, one("redirect_uri")?);
-        let resolved = ClientId::new(id)
-            .map_err(|error| error.to_string())
-            .and_then(|id| self.rules.resolve(&self.ring, &id, redirect).map_err(|fault| fault.to_string()));
-        let (client, redirect) = resolved.map_err(|why| {
+        let not_accepted = |why: &dyn std::fmt::Display| {
             tracing::info!(target: "dcr", step = "authorize", %why, "client not accepted");
             Refusal::from(Reason::ClientNotAccepted)
-        })?;
+        };
+        let id = ClientId::new(id).map_err(|error| not_accepted(&error))?;
+        let imported = self.imported_client(&id).await?;
+        let (client, redirect) =
+            self.rules.resolve(&self.ring, &id, redirect, imported.as_ref()).map_err(|fault| not_accepted(&fault))?;
         let targets = [Target::ClientId(client.id().clone()), Target::Platform(client.platform().clone())];
         match self.store.blocked(&targets).await? {
             None => Ok((client, redirect)),
             Some(_) => Err(Reason::ClientBlocked.into()),
+        }
+    }
+
+    /// The client that was imported under this id. Ids whose form says how they are resolved cost no read.
+    pub(crate) async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, Refusal> {
+        if may_be_imported(id) && !self.rules.pre_registered.contains_key(id) {
+            Ok(self.store.imported_client(id).await?)
+        } else {
+            Ok(None)
         }
     }
 

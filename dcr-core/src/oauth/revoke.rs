@@ -3,13 +3,13 @@
 use http::HeaderMap;
 
 use super::token::{about, check_form, required};
-use crate::client::{ClientCredentials, Expected, Provenance};
+use crate::client::{ClientCredentials, Expected};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
 use crate::record::EventKind;
 use crate::session::{AccessToken, GrantKind, GrantToken, SessionId};
-use crate::store::Target;
+use crate::store::{Ending, Target};
 
 /// The reason that is kept on the session.
 const REASON: &str = "revoked_by_client";
@@ -26,7 +26,7 @@ impl Inner {
             None => None,
         };
         let Some(session) = session.filter(|session| session.client_id == client.id) else {
-            return self.nothing_to_revoke(&client, named.is_some());
+            return self.nothing_to_revoke(&client, named.is_some()).await;
         };
         let expected = Expected {
             provenance: session.provenance,
@@ -38,20 +38,17 @@ impl Inner {
         }
         let now = self.clock.now();
         let event = about(self.event(EventKind::Revoked, REASON)?, &session);
-        let ended = self.store.revoke(&Target::Session(session.id), REASON, now, event).await?;
+        let ended = self.store.revoke(Ending::of(Target::Session(session.id), REASON, now, event)).await?;
         self.liveness.note(&ended, now);
         Ok(())
     }
 
     /// A token that is dead, unknown or another client's. A client that can authenticate must; one that nothing but
     /// adoption could resolve is told so only if the token is not one of ours either.
-    fn nothing_to_revoke(&self, client: &ClientCredentials, ours: bool) -> Result<(), Refusal> {
-        match self.rules.auth_method_of(&self.ring, &client.id) {
-            Some(auth_method) => {
-                let expected = Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None };
-                let authentic = self.rules.authenticates(&self.ring, client, &expected);
-                if authentic { Ok(()) } else { Err(Reason::ClientAuthentication.into()) }
-            }
+    async fn nothing_to_revoke(&self, client: &ClientCredentials, ours: bool) -> Result<(), Refusal> {
+        match self.expected_of(&client.id).await? {
+            Some(expected) if self.rules.authenticates(&self.ring, client, &expected) => Ok(()),
+            Some(_) => Err(Reason::ClientAuthentication.into()),
             None if ours => Ok(()),
             None => Err(Reason::ClientUnknown.into()),
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::pkce::CodeChallenge;
 use super::{ScopeSet, scope};
-use crate::client::{ClientCredentials, CredentialFault, Expected, Provenance};
+use crate::client::{AuthMethod, ClientCredentials, ClientId, CredentialFault, Expected, Provenance};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
@@ -16,7 +16,7 @@ use crate::http::Params;
 use crate::record::{Event, EventKind};
 use crate::seal::b64;
 use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session};
-use crate::store::{Advance, Advanced, Target};
+use crate::store::{Advance, Advanced, CatchUp, Ending, Target};
 
 /// A complete and correct redemption that comes again is a double submit for this long, and a replay after it.
 const DOUBLE_SUBMIT: Duration = Duration::from_secs(10);
@@ -62,13 +62,12 @@ impl Inner {
     async fn redeem(&self, client: &ClientCredentials, form: &Params) -> Result<TokenResponse, Refusal> {
         let code = required(form, "code")?;
         let Some(grant) = GrantToken::open(code, GrantKind::Code, &self.ring) else {
-            return Err(self.no_such_grant(client, Reason::CodeInvalid));
+            return Err(self.no_such_grant(client, Reason::CodeInvalid).await?);
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
         self.code_is_bound(&session, client, form)?;
         let now = self.clock.now();
-        let adopted = session.provenance == Provenance::Adopted;
-        let secret = client.secret.as_ref().filter(|_| adopted).map(|s| s.adopted_hash(&self.ring, &client.id));
+        let secret = self.secret_to_remember(&session, client);
         let advance = Advance {
             from: Generation::CODE,
             now,
@@ -122,17 +121,19 @@ impl Inner {
     async fn refresh(&self, client: &ClientCredentials, form: &Params) -> Result<TokenResponse, Refusal> {
         let token = required(form, "refresh_token")?;
         let Some(grant) = GrantToken::open(token, GrantKind::Refresh, &self.ring) else {
-            return Err(self.no_such_grant(client, Reason::RefreshInvalid));
+            return Err(self.no_such_grant(client, Reason::RefreshInvalid).await?);
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
         if client.id != session.client_id {
             self.anomaly(&session, Reason::RefreshOtherClient).await;
             return Err(Reason::RefreshOtherClient.into());
         }
+        let ahead = grant.generation > session.generation;
         let expected = Expected {
             provenance: session.provenance,
             auth_method: session.auth_method,
-            adopted_secret: Some(session.adopted_secret),
+            // A row that is behind at the code does not know of the secret yet.
+            adopted_secret: (!ahead || session.generation != Generation::CODE).then_some(session.adopted_secret),
         };
         if !self.rules.authenticates(&self.ring, client, &expected) {
             return Err(Reason::ClientAuthentication.into());
@@ -140,17 +141,63 @@ impl Inner {
         self.resource_is_the_sessions(&session, form)?;
         let scope = self.refreshed_scope(&session, form)?;
         let now = self.clock.now();
+        if ahead {
+            return self.ahead_of_its_row(&session, grant.generation, client, scope, now).await;
+        }
+        self.rotate(&session, grant.generation, scope, now).await
+    }
+
+    /// The swap of one generation for the next.
+    async fn rotate(
+        &self,
+        session: &Session,
+        presented: Generation,
+        scope: ScopeSet,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Refusal> {
         let advance =
-            Advance { from: grant.generation, now, expires_at: self.next_expiry(&session, now), adopted_secret: None };
+            Advance { from: presented, now, expires_at: self.next_expiry(session, now), adopted_secret: None };
         match self.store.advance(session.id, advance).await? {
             Advanced::Won(session) => self.issue(&session, scope, now),
-            Advanced::Lost(session) => self.superseded(&session, grant.generation, scope, now).await,
+            Advanced::Lost(session) => self.superseded(&session, presented, scope, now).await,
+            Advanced::Gone(_) => Err(Reason::SessionOver.into()),
+        }
+    }
+
+    /// A token that this server issued for a generation that the row has not reached: the database went back in time.
+    /// Refused with an alarm, unless the operator has opened the recovery window.
+    async fn ahead_of_its_row(
+        &self,
+        session: &Session,
+        presented: Generation,
+        client: &ClientCredentials,
+        scope: ScopeSet,
+        now: Timestamp,
+    ) -> Result<TokenResponse, Refusal> {
+        if !self.store.recovery_until().await?.is_some_and(|until| now < until) {
+            self.anomaly(session, Reason::RefreshAhead).await;
+            return Err(Reason::RefreshAhead.into());
+        }
+        let catch_up = CatchUp {
+            presented,
+            now,
+            expires_at: self.next_expiry(session, now),
+            adopted_secret: self.secret_to_remember(session, client),
+            event: about(self.event(EventKind::Recovered, Reason::RefreshAhead.as_str())?, session),
+        };
+        match self.store.catch_up(session.id, catch_up).await? {
+            Advanced::Won(session) => {
+                tracing::warn!(target: "dcr", session = %session.id, "a session was brought level in the recovery window");
+                self.issue(&session, scope, now)
+            }
+            // Another request of this session brought it level meanwhile, or further.
+            Advanced::Lost(session) => self.rotate(&session, presented, scope, now).await,
             Advanced::Gone(_) => Err(Reason::SessionOver.into()),
         }
     }
 
     /// The counter stands elsewhere. The predecessor inside the grace gets the same successor and a fresh access token;
-    /// an older one inside that window is refused; anything older after it ends the session; one ahead is an alarm.
+    /// an older one inside that window is refused; anything older after it ends the session.
     async fn superseded(
         &self,
         session: &Session,
@@ -159,7 +206,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<TokenResponse, Refusal> {
         if presented > session.generation {
-            self.anomaly(session, Reason::RefreshAhead).await;
+            // The row went back between two reads: a failover, and no replay.
             return Err(Reason::RefreshAhead.into());
         }
         if now.since(session.advanced_at) > self.lifetimes.refresh_grace {
@@ -199,15 +246,31 @@ impl Inner {
 
     /// No valid MAC: `invalid_client` if nothing but adoption could resolve the id, so that the client registers anew;
     /// else its credentials decide, else the grant is dead.
-    fn no_such_grant(&self, client: &ClientCredentials, dead: Reason) -> Refusal {
-        match self.rules.auth_method_of(&self.ring, &client.id) {
+    async fn no_such_grant(&self, client: &ClientCredentials, dead: Reason) -> Result<Refusal, Refusal> {
+        Ok(match self.expected_of(&client.id).await? {
             None => Reason::ClientUnknown.into(),
-            Some(auth_method) => {
-                let expected = Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None };
-                let authentic = self.rules.authenticates(&self.ring, client, &expected);
-                if authentic { dead.into() } else { Reason::ClientAuthentication.into() }
-            }
+            Some(expected) if self.rules.authenticates(&self.ring, client, &expected) => dead.into(),
+            Some(_) => Reason::ClientAuthentication.into(),
+        })
+    }
+
+    /// How a client authenticates outside of any session; `None` for one that nothing but adoption could resolve.
+    pub(crate) async fn expected_of(&self, id: &ClientId) -> Result<Option<Expected>, Refusal> {
+        if let Some(auth_method) = self.rules.auth_method_of(&self.ring, id) {
+            return Ok(Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None }));
         }
+        let imported = self.imported_client(id).await?;
+        Ok(imported.map(|_| Expected {
+            provenance: Provenance::Imported,
+            auth_method: AuthMethod::None,
+            adopted_secret: None,
+        }))
+    }
+
+    /// The hash of a secret that proves nothing but is required from now on (SR-16).
+    fn secret_to_remember(&self, session: &Session, client: &ClientCredentials) -> Option<[u8; 32]> {
+        let secret = client.secret.as_ref().filter(|_| session.provenance.has_unproven_secret())?;
+        Some(secret.adopted_hash(&self.ring, &client.id))
     }
 
     fn resource_is_the_sessions(&self, session: &Session, form: &Params) -> Result<(), Refusal> {
@@ -232,7 +295,7 @@ impl Inner {
     /// Ends a session because of a proven replay. In this process at once.
     pub(crate) async fn end(&self, session: &Session, reason: Reason, now: Timestamp) -> Result<(), Refusal> {
         let event = about(self.event(EventKind::Anomaly, reason.as_str())?, session);
-        let ended = self.store.revoke(&Target::Session(session.id), reason.as_str(), now, event).await?;
+        let ended = self.store.revoke(Ending::of(Target::Session(session.id), reason.as_str(), now, event)).await?;
         self.liveness.note(&ended, now);
         tracing::warn!(target: "dcr", session = %session.id, reason = reason.as_str(), "session ended");
         Ok(())
@@ -244,7 +307,7 @@ impl Inner {
         tracing::warn!(target: "dcr", session = %session.id, reason = reason.as_str(), "anomaly");
         let now = self.clock.now();
         let known = self.anomalies.get(&(session.id, reason)).is_some_and(|at| now.since(at) < ANOMALY_EVERY);
-        if known || !session.is_alive(now) {
+        if known || session.ended.is_some() || now >= session.absolute_expires_at {
             return;
         }
         self.anomalies.insert((session.id, reason), now);

@@ -263,8 +263,14 @@ impl ReturnAddress {
     }
 }
 
-const PROVENANCES: [Provenance; 4] =
-    [Provenance::PreRegistered, Provenance::Sealed, Provenance::MetadataDocument, Provenance::Adopted];
+/// Part of the sealed format: only added to, at the end.
+const PROVENANCES: [Provenance; 5] = [
+    Provenance::PreRegistered,
+    Provenance::Sealed,
+    Provenance::MetadataDocument,
+    Provenance::Adopted,
+    Provenance::Imported,
+];
 const CLASSES: [RedirectClass; 3] = [RedirectClass::Platform, RedirectClass::Loopback, RedirectClass::Other];
 
 fn index<T: PartialEq>(all: &[T], one: T) -> u8 {

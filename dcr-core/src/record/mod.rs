@@ -3,6 +3,9 @@
 //! Stored events begin after login (I-1: an anonymous request writes no row). What is refused before that is logged
 //! through `tracing` with the same stable reasons and the reference that the refusal page shows.
 
+mod json;
+
+pub use self::json::NotAnEvent;
 use crate::client::{ClientId, Platform};
 use crate::clock::Timestamp;
 use crate::session::{ConnectionId, EventId, SessionId, UserId};
@@ -26,12 +29,18 @@ pub enum EventKind {
     Blocked,
     /// A block was lifted.
     Unblocked,
+    /// A person's use of a software was imported from an older system.
+    Imported,
+    /// The recovery window was opened, or closed.
+    RecoveryOpened,
+    /// A refresh token that was ahead of its session's row was accepted in the recovery window.
+    Recovered,
     /// Something that should not happen: a replay, a token ahead of its row, another client's token.
     Anomaly,
 }
 
 impl EventKind {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::SignedIn,
         Self::Adopted,
         Self::Refused,
@@ -39,6 +48,9 @@ impl EventKind {
         Self::Revoked,
         Self::Blocked,
         Self::Unblocked,
+        Self::Imported,
+        Self::RecoveryOpened,
+        Self::Recovered,
         Self::Anomaly,
     ];
 
@@ -53,6 +65,9 @@ impl EventKind {
             Self::Revoked => "revoked",
             Self::Blocked => "blocked",
             Self::Unblocked => "unblocked",
+            Self::Imported => "imported",
+            Self::RecoveryOpened => "recovery_opened",
+            Self::Recovered => "recovered",
             Self::Anomaly => "anomaly",
         }
     }
@@ -115,5 +130,15 @@ impl Event {
             Target::Platform(name) => self.platform = Some(name),
         }
         self
+    }
+
+    /// What the event was about, at its narrowest: a session, or what an operator named.
+    pub(crate) fn target(&self) -> Option<Target> {
+        let session = self.session.map(Target::Session);
+        let connection = || self.connection.map(Target::Connection);
+        let client_id = || self.client_id.clone().map(Target::ClientId);
+        let user = || self.user.clone().map(Target::User);
+        let platform = || self.platform.clone().map(Target::Platform);
+        session.or_else(connection).or_else(client_id).or_else(user).or_else(platform)
     }
 }

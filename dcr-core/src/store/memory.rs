@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Advance, Advanced, BlockKind, Counts, EventQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
-    Target,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, Revocation,
+    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
-use crate::client::ClientId;
+use crate::client::{ClientId, ImportedClient};
 use crate::clock::Timestamp;
 use crate::record::Event;
 use crate::seal::Secret;
@@ -39,6 +39,8 @@ struct Tables {
     blocks: HashSet<(BlockKind, Vec<u8>)>,
     events: BTreeMap<EventId, Event>,
     secret: Option<Secret>,
+    imported: BTreeMap<ClientId, ImportedClient>,
+    recovery_until: Option<Timestamp>,
 }
 
 impl MemoryStore {
@@ -79,38 +81,30 @@ impl Store for MemoryStore {
         Ok(self.tables()?.advance(id, advance))
     }
 
-    async fn revoke(
-        &self,
-        target: &Target,
-        reason: &str,
-        now: Timestamp,
-        event: Event,
-    ) -> Result<Vec<SessionId>, StoreError> {
+    async fn catch_up(&self, id: SessionId, catch_up: CatchUp) -> Result<Advanced, StoreError> {
+        self.tables()?.catch_up(id, catch_up)
+    }
+
+    async fn revoke(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError> {
         let mut tables = self.tables()?;
-        let found = tables.not_ended(target);
+        let found = tables.not_ended(&ending);
         if !found.is_empty() {
-            tables.write(vec![event])?;
+            tables.write(vec![ending.event])?;
         }
-        tables.end(&found, reason, now);
+        tables.end(&found, &ending.reason, ending.now);
         Ok(found)
     }
 
-    async fn block(
-        &self,
-        target: &Target,
-        reason: &str,
-        now: Timestamp,
-        event: Event,
-    ) -> Result<Vec<SessionId>, StoreError> {
+    async fn block(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError> {
         let mut tables = self.tables()?;
-        let found = tables.not_ended(target);
-        let key = target.block_key();
+        let found = tables.not_ended(&ending);
+        let key = ending.target.block_key();
         let is_new = key.as_ref().is_some_and(|key| !tables.blocks.contains(key));
         if is_new || !found.is_empty() {
-            tables.write(vec![event])?;
+            tables.write(vec![ending.event])?;
         }
         tables.blocks.extend(key);
-        tables.end(&found, reason, now);
+        tables.end(&found, &ending.reason, ending.now);
         Ok(found)
     }
 
@@ -129,6 +123,41 @@ impl Store for MemoryStore {
         let tables = self.tables()?;
         let ended = tables.sessions.values().filter_map(|s| Some((s.id, s.ended.as_ref()?.at)));
         Ok(ended.filter(|(_, at)| *at >= since).map(|(session, at)| Revocation { session, at }).collect())
+    }
+
+    async fn import(&self, import: Import) -> Result<Imported, StoreError> {
+        self.tables()?.import(import)
+    }
+
+    async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, StoreError> {
+        Ok(self.tables()?.imported.get(id).cloned())
+    }
+
+    async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
+        let mut tables = self.tables()?;
+        tables.write(vec![event])?;
+        tables.recovery_until = Some(until);
+        Ok(())
+    }
+
+    async fn recovery_until(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.tables()?.recovery_until)
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+        let tables = self.tables()?;
+        let fits = |user: &&User| match &query.matching {
+            None => true,
+            Some(UserMatch::Id(id)) => user.id == *id,
+            Some(UserMatch::ObjectId(id)) => user.object_id == *id,
+            Some(UserMatch::Email(email)) => user.email.as_ref().is_some_and(|e| e.eq_ignore_ascii_case(email)),
+            Some(UserMatch::ClientId(id)) => {
+                tables.connections.values().any(|c| c.user == user.id && c.aliases.contains(id))
+            }
+        };
+        let limit = usize::try_from(query.limit.clamp(1, 1_000)).unwrap_or(1);
+        let after = |user: &&User| query.after.as_ref().is_none_or(|after| user.id > *after);
+        Ok(tables.users.values().filter(after).filter(fits).take(limit).cloned().collect())
     }
 
     async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError> {
@@ -155,7 +184,28 @@ impl Store for MemoryStore {
             sessions: count(tables.sessions.len()),
             blocks: count(tables.blocks.len()),
             events: count(tables.events.len()),
+            imported_clients: count(tables.imported.len()),
         })
+    }
+
+    async fn census(&self, now: Timestamp) -> Result<Census, StoreError> {
+        let tables = self.tables()?;
+        let mut census = Census::default();
+        let mut live: BTreeMap<&UserId, u64> = BTreeMap::new();
+        for session in tables.sessions.values() {
+            if session.is_alive(now) {
+                census.live += 1;
+                *live.entry(&session.user).or_default() += 1;
+            } else if session.ended.is_some() {
+                census.ended += 1;
+            } else {
+                census.lapsed += 1;
+            }
+        }
+        census.busiest = live.into_iter().map(|(user, sessions)| (user.clone(), sessions)).collect();
+        census.busiest.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        census.busiest.truncate(10);
+        Ok(census)
     }
 
     async fn record(&self, event: Event) -> Result<(), StoreError> {
@@ -168,6 +218,7 @@ impl Store for MemoryStore {
             query.user.as_ref().is_none_or(|user| event.user.as_ref() == Some(user))
                 && query.session.is_none_or(|session| event.session == Some(session))
                 && query.since.is_none_or(|since| event.at >= since)
+                && query.before.is_none_or(|before| (event.at, event.id) < before)
         };
         let mut found: Vec<_> = tables.events.values().filter(fits).cloned().collect();
         found.sort_by_key(|event| std::cmp::Reverse((event.at, event.id)));
@@ -274,11 +325,13 @@ impl Tables {
         if !row.aliases.contains(alias) {
             row.aliases.push(alias.clone());
         }
-        while row.aliases.len() > max_aliases.max(1) {
-            let used_at = |other: &&ClientId| self.alias_used_at.get(&(connection, (*other).clone())).copied();
-            let Some(oldest) = row.aliases.iter().filter(|other| *other != alias).min_by_key(used_at).cloned() else {
+        loop {
+            let counted = row.aliases.iter().filter(|alias| !self.imported.contains_key(alias));
+            if counted.clone().count() <= max_aliases.max(1) {
                 return;
-            };
+            }
+            let used_at = |other: &&ClientId| self.alias_used_at.get(&(connection, (*other).clone())).copied();
+            let Some(oldest) = counted.filter(|other| *other != alias).min_by_key(used_at).cloned() else { return };
             row.aliases.retain(|other| *other != oldest);
             self.alias_used_at.remove(&(connection, oldest));
         }
@@ -303,15 +356,83 @@ impl Tables {
         Advanced::Won(session.clone())
     }
 
-    fn not_ended(&self, target: &Target) -> Vec<SessionId> {
-        let fits = |session: &&Session| match target {
+    fn catch_up(&mut self, id: SessionId, catch_up: CatchUp) -> Result<Advanced, StoreError> {
+        let Some(session) = self.sessions.get(&id).cloned() else { return Ok(Advanced::Gone(None)) };
+        if session.ended.is_some() || catch_up.now >= session.absolute_expires_at {
+            return Ok(Advanced::Gone(Some(session)));
+        }
+        if session.generation >= catch_up.presented {
+            return Ok(Advanced::Lost(session));
+        }
+        let Some(next) = catch_up.presented.next() else { return Ok(Advanced::Gone(Some(session))) };
+        self.write(vec![catch_up.event])?;
+        let level = Session {
+            generation: next,
+            advanced_at: catch_up.now,
+            expires_at: catch_up.expires_at.min(session.absolute_expires_at),
+            redeemed_at: session.redeemed_at.or(Some(catch_up.now)),
+            adopted_secret: match session.generation {
+                Generation::CODE => catch_up.adopted_secret,
+                _ => session.adopted_secret,
+            },
+            ..session
+        };
+        self.sessions.insert(id, level.clone());
+        Ok(Advanced::Won(level))
+    }
+
+    fn import(&mut self, import: Import) -> Result<Imported, StoreError> {
+        let Import { user, software, platform, new_connection, clients, first_used_at, last_used_at, mut event } =
+            import;
+        let found = self.connections.values().find(|c| c.user == user.id && c.software == software).map(|c| c.id);
+        let connection = found.unwrap_or(new_connection);
+        if found.is_none() && self.connections.contains_key(&connection) {
+            return Err(StoreError::Inconsistent(format!("connection {connection} exists already")));
+        }
+        let new_aliases = clients.iter().filter(|c| !self.alias_used_at.contains_key(&(connection, c.id().clone())));
+        let new_clients = clients.iter().filter(|c| !self.imported.contains_key(c.id()));
+        let imported = Imported {
+            connection,
+            new_user: !self.users.contains_key(&user.id),
+            new_connection: found.is_none(),
+            new_aliases: new_aliases.count() as u64,
+            new_clients: new_clients.count() as u64,
+        };
+        if imported.changed() {
+            event.connection = Some(connection);
+            self.write(vec![event])?;
+        }
+        let row = self.connections.entry(connection).or_insert_with(|| Connection {
+            id: connection,
+            user: user.id.clone(),
+            software,
+            platform,
+            aliases: Vec::new(),
+            created_at: first_used_at,
+            last_sign_in_at: last_used_at,
+        });
+        for client in clients {
+            let alias = (connection, client.id().clone());
+            if !self.alias_used_at.contains_key(&alias) {
+                row.aliases.push(client.id().clone());
+                self.alias_used_at.insert(alias, last_used_at);
+            }
+            self.imported.entry(client.id().clone()).or_insert(client);
+        }
+        self.users.entry(user.id.clone()).or_insert(user);
+        Ok(imported)
+    }
+
+    fn not_ended(&self, ending: &Ending) -> Vec<SessionId> {
+        let in_time = |session: &&Session| ending.opened_until.is_none_or(|until| session.created_at <= until);
+        let fits = |session: &&Session| match &ending.target {
             Target::Session(id) => session.id == *id,
             Target::Connection(id) => session.connection == *id,
             Target::User(id) => session.user == *id,
             Target::ClientId(id) => session.client_id == *id,
             Target::Platform(platform) => session.platform == *platform,
         };
-        self.sessions.values().filter(|s| s.ended.is_none()).filter(fits).map(|s| s.id).collect()
+        self.sessions.values().filter(|s| s.ended.is_none()).filter(in_time).filter(fits).map(|s| s.id).collect()
     }
 
     fn end(&mut self, sessions: &[SessionId], reason: &str, at: Timestamp) {

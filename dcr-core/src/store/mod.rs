@@ -26,11 +26,11 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use self::memory::MemoryStore;
-use crate::client::{ClientId, Platform, SoftwareKey};
+use crate::client::{ClientId, ImportedClient, Platform, SoftwareKey};
 use crate::clock::Timestamp;
 use crate::record::Event;
 use crate::seal::Secret;
-use crate::session::{Connection, ConnectionId, Generation, Session, SessionId, User, UserId};
+use crate::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 
 /// What went wrong in the store. Never the client's fault.
 #[derive(Debug, thiserror::Error)]
@@ -112,6 +112,93 @@ pub enum Advanced {
     Lost(Session),
     /// No such session, ended, or lapsed at `now`. The row if there is one.
     Gone(Option<Session>),
+}
+
+/// Brings a session level with a refresh token that is ahead of its row, in a database that went back in time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct CatchUp {
+    /// The generation that was presented. The session moves to the one after it.
+    pub presented: Generation,
+    /// Now: becomes `advanced_at`, and `redeemed_at` if the row does not have one.
+    pub now: Timestamp,
+    /// Becomes `expires_at`.
+    pub expires_at: Timestamp,
+    /// Becomes `adopted_secret` if the row is still at the code.
+    pub adopted_secret: Option<[u8; 32]>,
+    /// Written with the transaction.
+    pub event: Event,
+}
+
+/// Whose sessions end, and which of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct Ending {
+    /// Whose.
+    pub target: Target,
+    /// Only sessions that were opened at or before this time. For an end that is carried over from another copy of the
+    /// database: what was opened after it was not meant.
+    pub opened_until: Option<Timestamp>,
+    /// A stable reason that is kept on each session.
+    pub reason: String,
+    /// Becomes the time of the end.
+    pub now: Timestamp,
+    /// Written with the transaction, if it changes anything.
+    pub event: Event,
+}
+
+impl Ending {
+    /// The end of every session of `target`.
+    #[must_use]
+    pub fn of(target: Target, reason: impl Into<String>, now: Timestamp, event: Event) -> Self {
+        Self { target, opened_until: None, reason: reason.into(), now, event }
+    }
+}
+
+/// One person's use of one software, as an older system knew it: what [`Store::import`] writes.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct Import {
+    /// Inserted if there is no such user; otherwise untouched.
+    pub user: User,
+    /// The software; the connection is the one under `(user.id, software)`.
+    pub software: SoftwareKey,
+    /// The platform of a connection that has to be made.
+    pub platform: Platform,
+    /// The id of the connection, if it has to be made.
+    pub new_connection: ConnectionId,
+    /// The clients, each an alias of the connection and resolvable from now on. One that is there already is untouched.
+    pub clients: Vec<ImportedClient>,
+    /// `created_at` of a connection that has to be made, and the first use of the aliases.
+    pub first_used_at: Timestamp,
+    /// `last_sign_in_at` of a connection that has to be made, and the last use of the aliases.
+    pub last_used_at: Timestamp,
+    /// Written with the transaction if it changes anything, its `connection` filled in.
+    pub event: Event,
+}
+
+/// What a [`Store::import`] changed. All zero and false: everything was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it")]
+pub struct Imported {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Whether the user was new.
+    pub new_user: bool,
+    /// Whether the connection was new.
+    pub new_connection: bool,
+    /// Client ids that the connection did not have.
+    pub new_aliases: u64,
+    /// Client ids that did not resolve by an import before.
+    pub new_clients: u64,
+}
+
+impl Imported {
+    /// Whether anything was written.
+    #[must_use]
+    pub const fn changed(&self) -> bool {
+        self.new_user || self.new_connection || self.new_aliases > 0 || self.new_clients > 0
+    }
 }
 
 /// Everything that the principal check and the whole record say of one session.
@@ -207,6 +294,49 @@ pub struct Counts {
     pub blocks: u64,
     /// Events.
     pub events: u64,
+    /// Imported clients.
+    pub imported_clients: u64,
+}
+
+/// How many sessions are in which state, and who has the most.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it")]
+pub struct Census {
+    /// Sessions that neither ended nor lapsed.
+    pub live: u64,
+    /// Sessions that lapsed and did not end.
+    pub lapsed: u64,
+    /// Sessions that were ended.
+    pub ended: u64,
+    /// Users and their live sessions, the most first; at most ten.
+    pub busiest: Vec<(UserId, u64)>,
+}
+
+/// How a person is looked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserMatch {
+    /// By user id.
+    Id(UserId),
+    /// By the immutable id upstream, byte for byte. Two tenants may have the same.
+    ObjectId(String),
+    /// By the e-mail address of the last sign-in; upper and lower case of ASCII letters are alike. Several people may have
+    /// had it: for operators to look at, never to decide on (ME-8).
+    Email(String),
+    /// Everybody who has a connection that was seen with this client id, byte for byte.
+    ClientId(ClientId),
+}
+
+/// Which users to read, in the order of their ids.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain query")]
+pub struct UserQuery {
+    /// Only these.
+    pub matching: Option<UserMatch>,
+    /// Only those whose id comes after this one: where the page before ended.
+    pub after: Option<UserId>,
+    /// At most so many; stores clamp it to 1 to 1,000 (OP-3).
+    pub limit: u32,
 }
 
 /// Which events to read.
@@ -219,6 +349,8 @@ pub struct EventQuery {
     pub session: Option<SessionId>,
     /// At or after this time.
     pub since: Option<Timestamp>,
+    /// Only those that come after this one, newest first: where the page before ended.
+    pub before: Option<(Timestamp, EventId)>,
     /// At most so many; stores clamp it to 1 to 1,000 (OP-3).
     pub limit: u32,
 }
@@ -245,30 +377,27 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`]; then the counter did not move, or it moved and the answer was lost: the caller's grace covers it.
     async fn advance(&self, id: SessionId, advance: Advance) -> Result<Advanced, StoreError>;
 
-    /// Ends every session of `target` that has not ended yet, and writes `event` if there was one. Answers which ended.
+    /// Like [`Store::advance`], for a refresh token whose generation is *ahead* of the row: moves the session past it. The
+    /// session must not have ended, and `now` must be before its absolute end; that its row has lapsed otherwise does not
+    /// count, since the row is older than the token.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the counter did not move, or it moved and the answer was lost: the caller's grace covers it.
+    async fn catch_up(&self, id: SessionId, catch_up: CatchUp) -> Result<Advanced, StoreError>;
+
+    /// Ends every session of the target that has not ended yet, and writes the event if there was one. Answers which
+    /// ended.
     ///
     /// # Errors
     /// [`StoreError`]; then none ended.
-    async fn revoke(
-        &self,
-        target: &Target,
-        reason: &str,
-        now: Timestamp,
-        event: Event,
-    ) -> Result<Vec<SessionId>, StoreError>;
+    async fn revoke(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError>;
 
-    /// Blocks `target`: like [`Store::revoke`], and no sign-in of it succeeds until it is unblocked. `event` is written if
-    /// the block is new or a session ended. A session cannot be blocked, only ended; for it this is a revocation.
+    /// Blocks the target: like [`Store::revoke`], and no sign-in of it succeeds until it is unblocked. The event is written
+    /// if the block is new or a session ended. A session cannot be blocked, only ended; for it this is a revocation.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was written.
-    async fn block(
-        &self,
-        target: &Target,
-        reason: &str,
-        now: Timestamp,
-        event: Event,
-    ) -> Result<Vec<SessionId>, StoreError>;
+    async fn block(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError>;
 
     /// Lifts a block and writes `event` if there was one. Sessions that it ended stay ended. Answers whether there was one.
     ///
@@ -288,6 +417,39 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError>;
 
+    /// In one transaction: inserts the user, the connection, its aliases and the clients, as far as they are not there
+    /// yet, and writes the event if one of them was not. Aliases of imported clients do not count towards the cap of
+    /// [`SignIn::max_aliases`].
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written.
+    async fn import(&self, import: Import) -> Result<Imported, StoreError>;
+
+    /// The client that was imported under this id, byte for byte.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, StoreError>;
+
+    /// Opens the recovery window until `until`, or closes it with a time that is over, and writes `event`. See
+    /// [`Operator::open_recovery`](crate::Operator::open_recovery).
+    ///
+    /// # Errors
+    /// [`StoreError`]; then the window is as it was.
+    async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError>;
+
+    /// Until when the recovery window is open, or was.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn recovery_until(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Users, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn users(&self, query: &UserQuery) -> Result<Vec<User>, StoreError>;
+
     /// A user's connections with their aliases, oldest first.
     ///
     /// # Errors
@@ -305,6 +467,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn counts(&self) -> Result<Counts, StoreError>;
+
+    /// Sessions by state at `now`, and the users with the most live ones.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn census(&self, now: Timestamp) -> Result<Census, StoreError>;
 
     /// Writes one event that belongs to no other transaction.
     ///

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::oauth::ScopeSet;
 use crate::record::{Event, EventKind};
 use crate::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
-use crate::store::{Advance, Advanced, Counts, EventQuery, SessionView, SignIn, SignedIn, Store, Target};
+use crate::store::{Advance, Advanced, Counts, Ending, EventQuery, SessionView, SignIn, SignedIn, Store, Target};
 
 pub(super) type AnyStore = Arc<dyn Store>;
 
@@ -198,7 +198,8 @@ pub(super) async fn advanced(store: &AnyStore, n: u32, advance: Advance) -> Adva
 /// Revokes, with the n-th event, at `at(n)`; the sessions that ended.
 pub(super) async fn revoke(store: &AnyStore, target: &Target, n: u32) -> Vec<SessionId> {
     let event = event(n, EventKind::Revoked);
-    let mut ended = store.revoke(target, "revoked_by_operator", at(i64::from(n)), event).await.unwrap();
+    let mut ended =
+        store.revoke(Ending::of(target.clone(), "revoked_by_operator", at(i64::from(n)), event)).await.unwrap();
     ended.sort_unstable();
     ended
 }
@@ -206,7 +207,8 @@ pub(super) async fn revoke(store: &AnyStore, target: &Target, n: u32) -> Vec<Ses
 /// Blocks, with the n-th event, at `at(n)`; the sessions that ended.
 pub(super) async fn block(store: &AnyStore, target: &Target, n: u32) -> Vec<SessionId> {
     let event = event(n, EventKind::Blocked);
-    let mut ended = store.block(target, "blocked_by_operator", at(i64::from(n)), event).await.unwrap();
+    let mut ended =
+        store.block(Ending::of(target.clone(), "blocked_by_operator", at(i64::from(n)), event)).await.unwrap();
     ended.sort_unstable();
     ended
 }

@@ -21,16 +21,20 @@
 mod advance;
 mod block;
 mod fixtures;
+mod operate;
 mod races;
 mod reads;
 mod revoke;
+mod routed;
 mod sign_in;
 
 pub use self::advance::*;
 pub use self::block::*;
+pub use self::operate::*;
 pub use self::races::*;
 pub use self::reads::*;
 pub use self::revoke::*;
+pub use self::routed::{InTurn, Route, Routed};
 pub use self::sign_in::*;
 
 /// Makes a `#[tokio::test]` of each case of the [conformance suite](crate::store::conformance). The caller needs `tokio`
@@ -88,6 +92,19 @@ macro_rules! store_conformance {
             a_sweep_leaves_users_connections_and_events
             a_sweep_is_bounded
             the_first_secret_is_kept
+            an_import_writes_every_row
+            imported_clients_are_found_by_bytes
+            an_import_that_comes_again_changes_nothing
+            an_import_and_a_sign_in_share_the_connection
+            imported_aliases_do_not_count_towards_the_cap
+            catching_up_moves_a_session_past_the_token
+            catching_up_stops_at_what_is_level_or_over
+            the_recovery_window_is_kept
+            an_end_may_be_limited_to_what_was_open_then
+            users_are_found
+            users_come_in_pages
+            events_come_in_pages
+            a_census_counts_sessions_by_state
             race_one_of_many_advances_wins
             race_a_chain_of_advances_never_skips
             race_first_sign_ins_make_one_connection
@@ -98,6 +115,8 @@ macro_rules! store_conformance {
             race_the_feed_has_every_end_that_was_answered
             race_one_of_many_revocations_ends_a_session
             race_first_secrets_agree
+            race_imports_and_sign_ins_make_one_connection
+            race_tokens_ahead_of_their_row_make_one_lineage
         }
     };
     (@cases $fresh:expr; $($case:ident)*) => {
@@ -128,6 +147,7 @@ mod tests {
         let files = [
             include_str!("advance.rs"),
             include_str!("block.rs"),
+            include_str!("operate.rs"),
             include_str!("races.rs"),
             include_str!("reads.rs"),
             include_str!("revoke.rs"),

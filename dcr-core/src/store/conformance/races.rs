@@ -7,7 +7,7 @@ use super::fixtures::*;
 use crate::record::EventKind;
 use crate::seal::Secret;
 use crate::session::Generation;
-use crate::store::{Advance, Advanced, BlockKind, Counts, SignIn, SignedIn, Target};
+use crate::store::{Advance, Advanced, BlockKind, CatchUp, Counts, SignIn, SignedIn, Target};
 
 /// I-12, RT-2: of 64 concurrent advances of one generation exactly one wins, and what it wrote stays.
 pub async fn race_one_of_many_advances_wins(store: AnyStore) {
@@ -87,7 +87,8 @@ pub async fn race_first_sign_ins_make_one_connection(store: AnyStore) {
         assert_eq!(firsts, 1, "one of them made it");
         assert_eq!(store.sessions_of(connections[0].id).await.unwrap().len(), 64);
     }
-    let expected = Counts { users: 3, connections: 3, aliases: 3, sessions: 192, blocks: 0, events: 192 };
+    let expected =
+        Counts { users: 3, connections: 3, aliases: 3, sessions: 192, blocks: 0, events: 192, imported_clients: 0 };
     assert_eq!(counts(&store).await, expected);
 }
 
@@ -105,8 +106,15 @@ pub async fn race_one_of_many_sign_ins_uses_a_session_id(store: AnyStore) {
         let used = answers.iter().filter(|a| matches!(a, SignedIn::Used)).count();
         assert_eq!((done, used), (1, 7), "round {round}");
         let rounds = u64::from(round);
-        let each =
-            Counts { users: rounds, connections: rounds, aliases: rounds, sessions: rounds, blocks: 0, events: rounds };
+        let each = Counts {
+            users: rounds,
+            connections: rounds,
+            aliases: rounds,
+            sessions: rounds,
+            blocks: 0,
+            events: rounds,
+            imported_clients: 0,
+        };
         assert_eq!(counts(&store).await, each);
     }
 }
@@ -248,4 +256,74 @@ pub async fn race_first_secrets_agree(store: AnyStore) {
     .await;
     assert!(kept.iter().all(|secret| *secret == kept[0]));
     assert!((0..16).any(|n| kept[0] == Secret::from_bytes([n; 32])), "one of the candidates");
+}
+
+/// I-16: people sign in while their past is being imported, from two places at once.
+pub async fn race_imports_and_sign_ins_make_one_connection(store: AnyStore) {
+    for round in 1..=20 {
+        let name = format!("person-{round}");
+        let ids = together(12, |n| {
+            let (store, name) = (AnyStore::clone(&store), name.clone());
+            async move {
+                let number = round * 100 + n;
+                if n % 3 == 0 {
+                    let id = format!("dcr_old-{round}-{}", n % 2);
+                    let mut import = super::operate::import(number, &[&id]);
+                    import.user = person(&name);
+                    return store.import(import).await.unwrap().connection;
+                }
+                match store.sign_in(sign_in_of(number, &name)).await.unwrap() {
+                    SignedIn::Done { connection, .. } => connection,
+                    other => panic!("{other:?}"),
+                }
+            }
+        })
+        .await;
+        let connections = store.connections_of(&person(&name).id).await.unwrap();
+        assert_eq!(connections.len(), 1, "round {round}");
+        assert!(ids.iter().all(|id| *id == connections[0].id));
+        assert_eq!(connections[0].aliases.len(), 3);
+    }
+    let counts = counts(&store).await;
+    assert_eq!((counts.connections, counts.sessions, counts.imported_clients), (20, 160, 40));
+}
+
+/// RT-2 in a recovery window: of many presentations of tokens ahead of their row, each token wins at most once, and the
+/// counter never goes back.
+pub async fn race_tokens_ahead_of_their_row_make_one_lineage(store: AnyStore) {
+    for round in 1..=20 {
+        open(&store, sign_in(round)).await;
+        let answers = together(32, |n| {
+            let store = AnyStore::clone(&store);
+            let presented = 1 + n % 4;
+            let catch_up = CatchUp {
+                presented: Generation::new(presented),
+                now: at(30),
+                expires_at: at(3_600),
+                adopted_secret: None,
+                event: event(round * 100 + n, EventKind::Recovered),
+            };
+            async move { (presented, store.catch_up(session_id(round), catch_up).await.unwrap()) }
+        })
+        .await;
+        let mut winners = Vec::new();
+        for (presented, answer) in answers {
+            match answer {
+                Advanced::Won(session) => {
+                    assert_eq!(session.generation, Generation::new(presented + 1));
+                    winners.push(presented);
+                }
+                Advanced::Lost(session) => assert!(session.generation >= Generation::new(presented)),
+                Advanced::Gone(gone) => panic!("{gone:?}"),
+            }
+        }
+        let count = winners.len();
+        winners.sort_unstable();
+        winners.dedup();
+        assert_eq!(winners.len(), count, "round {round}");
+        // The token that an earlier winner made current is level: it is for `advance`.
+        let last = *winners.last().unwrap();
+        assert!(last >= 3);
+        assert_eq!(view(&store, round).await.session.generation, Generation::new(last + 1));
+    }
 }

@@ -106,7 +106,7 @@ pub async fn events_are_found_by_user_session_and_time(store: AnyStore) {
     for user in &users {
         for session in sessions {
             for since in times {
-                let query = EventQuery { user: user.clone(), session, since, limit: 100 };
+                let query = EventQuery { user: user.clone(), session, since, before: None, limit: 100 };
                 let fits = |e: &&Event| {
                     (user.is_none() || e.user == *user)
                         && (session.is_none() || e.session == session)
@@ -155,7 +155,7 @@ pub async fn a_sweep_leaves_users_connections_and_events(store: AnyStore) {
     assert_eq!(store.sweep(far(), 100).await.unwrap(), 1);
     assert_eq!(
         counts(&store).await,
-        Counts { users: 1, connections: 1, aliases: 1, sessions: 0, blocks: 1, events: 2 }
+        Counts { users: 1, connections: 1, aliases: 1, sessions: 0, blocks: 1, events: 2, imported_clients: 0 }
     );
     assert_eq!(store.session(session_id(1)).await.unwrap(), None);
     assert_eq!(open(&store, sign_in(3)).await, connection);

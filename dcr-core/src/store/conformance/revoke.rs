@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::client::Platform;
 use crate::record::EventKind;
 use crate::session::SessionEnd;
-use crate::store::{Revocation, SignIn, Target};
+use crate::store::{Ending, Revocation, SignIn, Target};
 
 /// The second time ends nothing and writes nothing.
 pub async fn revoking_a_session_ends_it_once(store: AnyStore) {
@@ -103,7 +103,7 @@ pub async fn the_first_end_of_a_session_stays(store: AnyStore) {
     open(&store, sign_in(1)).await;
     open(&store, sign_in(2)).await;
     store
-        .revoke(&Target::Session(session_id(1)), "code_replayed", at(10), event(10, EventKind::Anomaly))
+        .revoke(Ending::of(Target::Session(session_id(1)), "code_replayed", at(10), event(10, EventKind::Anomaly)))
         .await
         .unwrap();
     assert_eq!(revoke(&store, &Target::User(person("ada").id), 20).await, [session_id(2)]);

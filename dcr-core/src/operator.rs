@@ -1,0 +1,255 @@
+//! What an operator does to a store: end, block, sweep, recover, import. The engine and the `dcr` command both do it
+//! through here, so that each change is on the record in the same words.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Clock, Timestamp};
+use crate::config::MAX_ACCESS_TOKEN;
+use crate::error::{Reason, Refusal};
+use crate::random::{RandomUnavailable, SecureRandom};
+use crate::record::{Event, EventKind};
+use crate::session::{ConnectionId, EventId, SessionId, User};
+use crate::store::{Ending, Import, Imported, Store, StoreError, Target};
+use crate::{ImportedClient, Platform, SoftwareKey};
+
+/// Sessions that lapsed stay for this long after the life of their last access token, so that a late replay is still
+/// seen for what it is.
+const KEEP_LAPSED: Duration = Duration::from_secs(24 * 60 * 60);
+/// The longest recovery window. While it is open, a token that was stolen and rotated since may work once more.
+pub(crate) const MAX_RECOVERY: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+/// Operations on a store that need no running server.
+///
+/// ```
+/// use dcr_core::store::{MemoryStore, Target};
+/// use dcr_core::{Operator, Platform, SystemClock, SystemRandom};
+/// use std::sync::Arc;
+///
+/// # async fn example() -> Result<(), dcr_core::OperatorError> {
+/// let operator = Operator::new(Arc::new(MemoryStore::new()), Arc::new(SystemClock), Arc::new(SystemRandom));
+/// let ended = operator.block(&Target::Platform(Platform::named("cursor")), "incident 4711").await?;
+/// println!("{} sessions ended", ended.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Operator {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
+}
+
+/// Why an operation did not happen.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperatorError {
+    /// The store does not answer, or is damaged. Nothing was changed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// No random bytes for the id of an event.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+    /// A recovery window that is over already, or longer than 31 days.
+    #[error("a recovery window ends in the future, and at most 31 days from now")]
+    Window,
+}
+
+impl From<OperatorError> for Refusal {
+    fn from(error: OperatorError) -> Self {
+        match error {
+            OperatorError::Store(error) => error.into(),
+            OperatorError::Random(error) => error.into(),
+            OperatorError::Window => Reason::Internal.into(),
+        }
+    }
+}
+
+/// What replaying an event of another copy of the database did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Replayed {
+    /// It ended these sessions; none if they had ended or are not in this copy.
+    Ended(Vec<SessionId>),
+    /// It blocked something, which ended these sessions.
+    Blocked(Vec<SessionId>),
+    /// It lifted a block, if there was one.
+    Unblocked(bool),
+    /// It neither ended nor blocked anything when it happened.
+    Nothing,
+}
+
+/// One person's use of one software in an older system.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "importers build it")]
+pub struct ImportedUse {
+    /// The person.
+    pub user: User,
+    /// The software.
+    pub software: SoftwareKey,
+    /// The platform that it is shown as.
+    pub platform: Platform,
+    /// The clients that were it.
+    pub clients: Vec<ImportedClient>,
+    /// When the first of them appeared.
+    pub first_used_at: Timestamp,
+    /// When one of them was last seen to be used.
+    pub last_used_at: Timestamp,
+}
+
+impl Operator {
+    /// Operations on `store`.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn SecureRandom>) -> Self {
+        Self { store, clock, random }
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The time, as the operations see it.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Ends every session of `target`; running servers notice within the bound of the revocation feed (5 s). `reason` is
+    /// kept on the record. Answers which ended.
+    ///
+    /// # Errors
+    /// [`OperatorError`]; then none ended.
+    pub async fn revoke(&self, target: &Target, reason: &str) -> Result<Vec<SessionId>, OperatorError> {
+        let event = self.event(EventKind::Revoked, reason)?.about(target);
+        Ok(self.store.revoke(Ending::of(target.clone(), reason, event.at, event)).await?)
+    }
+
+    /// Blocks `target`: ends its sessions and lets it open no new ones until [`Operator::unblock`].
+    ///
+    /// # Errors
+    /// [`OperatorError`]; then nothing changed.
+    pub async fn block(&self, target: &Target, reason: &str) -> Result<Vec<SessionId>, OperatorError> {
+        let event = self.event(EventKind::Blocked, reason)?.about(target);
+        Ok(self.store.block(Ending::of(target.clone(), reason, event.at, event)).await?)
+    }
+
+    /// Lifts a block. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`OperatorError`]; then nothing changed.
+    pub async fn unblock(&self, target: &Target, reason: &str) -> Result<bool, OperatorError> {
+        let event = self.event(EventKind::Unblocked, reason)?.about(target);
+        Ok(self.store.unblock(target, event).await?)
+    }
+
+    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago; none while a recovery window is open,
+    /// since rows of a database that went back in time look older than they are.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn sweep(&self, limit: u32) -> Result<u32, OperatorError> {
+        if self.recovery_is_open().await? {
+            return Ok(0);
+        }
+        Ok(self.store.sweep(self.sweepable_before(), limit).await?)
+    }
+
+    /// Sessions that lapsed or ended before this time may be deleted.
+    #[must_use]
+    pub fn sweepable_before(&self) -> Timestamp {
+        self.clock.now() - MAX_ACCESS_TOKEN - KEEP_LAPSED
+    }
+
+    /// Whether a recovery window is open.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn recovery_is_open(&self) -> Result<bool, OperatorError> {
+        let now = self.clock.now();
+        Ok(self.store.recovery_until().await?.is_some_and(|until| now < until))
+    }
+
+    /// Opens the recovery window: until then a refresh token that is *ahead* of its session's row, as in a database that
+    /// was restored from a backup or lost the last writes in a failover, is accepted and brings the row level. Outside
+    /// of a window it is refused, with an alarm on the record.
+    ///
+    /// First [`replay`](Operator::replay) the ends and blocks that the lost part of the record had: otherwise a session
+    /// that was killed in it comes back to life. A stolen token that was rotated in the lost part works once more too;
+    /// as soon as the rightful client comes, one of the two is seen as a replay and the session ends. Keep it short.
+    ///
+    /// # Errors
+    /// [`OperatorError::Window`] if `until` is not within the next 31 days.
+    pub async fn open_recovery(&self, until: Timestamp) -> Result<(), OperatorError> {
+        let event = self.event(EventKind::RecoveryOpened, &format!("until {until}"))?;
+        if until <= event.at || until > event.at + MAX_RECOVERY {
+            return Err(OperatorError::Window);
+        }
+        Ok(self.store.open_recovery(until, event).await?)
+    }
+
+    /// Closes the recovery window at once.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn close_recovery(&self) -> Result<(), OperatorError> {
+        let event = self.event(EventKind::RecoveryOpened, "closed")?;
+        Ok(self.store.open_recovery(event.at, event).await?)
+    }
+
+    /// Does again what an event of a lost part of the record did: ends and blocks, as far as they concern sessions that
+    /// had been opened by then. Events are replayed in the order of their times; doing it twice changes nothing more.
+    ///
+    /// # Errors
+    /// [`OperatorError`]; then nothing changed.
+    pub async fn replay(&self, event: &Event) -> Result<Replayed, OperatorError> {
+        let ended_a_session = match event.kind {
+            EventKind::Revoked | EventKind::Evicted => true,
+            EventKind::Anomaly => {
+                [Reason::CodeReplayed, Reason::RefreshReplayed].iter().any(|r| r.as_str() == event.reason)
+            }
+            _ => false,
+        };
+        let Some(target) = event.target() else { return Ok(Replayed::Nothing) };
+        let again = Event { at: self.clock.now(), ..self.event(event.kind, "replayed")?.about(&target) };
+        let reason = if event.reason.is_empty() { event.kind.as_str() } else { &event.reason };
+        let ending =
+            Ending { opened_until: Some(event.at), ..Ending::of(target.clone(), reason, again.at, again.clone()) };
+        Ok(match event.kind {
+            EventKind::Blocked => Replayed::Blocked(self.store.block(ending).await?),
+            EventKind::Unblocked => Replayed::Unblocked(self.store.unblock(&target, again).await?),
+            _ if ended_a_session => Replayed::Ended(self.store.revoke(ending).await?),
+            _ => Replayed::Nothing,
+        })
+    }
+
+    /// Brings in what an older system knew. What is there already stays as it is; doing it twice changes nothing more.
+    ///
+    /// # Errors
+    /// [`OperatorError`]; then nothing was written.
+    pub async fn import(&self, imported: ImportedUse) -> Result<Imported, OperatorError> {
+        let mut event = self.event(EventKind::Imported, "")?;
+        event.user = Some(imported.user.id.clone());
+        event.platform = Some(imported.platform.clone());
+        let new_connection = ConnectionId::mint(event.at, self.random.as_ref())?;
+        let ImportedUse { user, software, platform, clients, first_used_at, last_used_at } = imported;
+        let import = Import { user, software, platform, new_connection, clients, first_used_at, last_used_at, event };
+        Ok(self.store.import(import).await?)
+    }
+
+    /// An event of now.
+    fn event(&self, kind: EventKind, reason: &str) -> Result<Event, RandomUnavailable> {
+        let now = self.clock.now();
+        let mut event = Event::new(EventId::mint(now, self.random.as_ref())?, now, kind);
+        reason.clone_into(&mut event.reason);
+        Ok(event)
+    }
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operator").field("store", &self.store).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! A store in front of stores, for tests: replicas in turn, stores that fail or hang at one method.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use crate::client::{ClientId, ImportedClient};
+use crate::clock::Timestamp;
+use crate::record::Event;
+use crate::seal::Secret;
+use crate::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
+use crate::store::{
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, Revocation,
+    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
+};
+
+/// Where the calls of a [`Routed`] store go.
+#[async_trait]
+pub trait Route: fmt::Debug + Send + Sync + 'static {
+    /// The store that answers this call.
+    fn store(&self) -> &dyn Store;
+
+    /// Runs before each call; an error is its answer.
+    async fn before(&self, method: &'static str) -> Result<(), StoreError> {
+        let _ = method;
+        Ok(())
+    }
+}
+
+/// A store whose calls go where `R` says.
+#[derive(Debug)]
+#[expect(clippy::exhaustive_structs, reason = "a wrapper")]
+pub struct Routed<R>(pub R);
+
+/// Stores that share nothing but their database, asked in turn: what one wrote the others must see at once.
+#[derive(Debug)]
+pub struct InTurn {
+    stores: Vec<Arc<dyn Store>>,
+    next: AtomicUsize,
+}
+
+impl InTurn {
+    /// Asks `stores` in turn; there must be one.
+    #[must_use]
+    pub fn of(stores: Vec<Arc<dyn Store>>) -> Arc<dyn Store> {
+        assert!(!stores.is_empty(), "no stores");
+        Arc::new(Routed(Self { stores, next: AtomicUsize::new(0) }))
+    }
+}
+
+impl Route for InTurn {
+    fn store(&self) -> &dyn Store {
+        self.stores[self.next.fetch_add(1, Ordering::Relaxed) % self.stores.len()].as_ref()
+    }
+}
+
+macro_rules! forward {
+    ($($method:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl<R: Route> Store for Routed<R> {
+            $(async fn $method(&self, $($name: $type),*) -> Result<$answer, StoreError> {
+                self.0.before(stringify!($method)).await?;
+                self.0.store().$method($($name),*).await
+            })*
+        }
+    };
+}
+
+forward! {
+    sign_in(sign_in: SignIn) -> SignedIn;
+    session(id: SessionId) -> Option<SessionView>;
+    advance(id: SessionId, advance: Advance) -> Advanced;
+    catch_up(id: SessionId, catch_up: CatchUp) -> Advanced;
+    revoke(ending: Ending) -> Vec<SessionId>;
+    block(ending: Ending) -> Vec<SessionId>;
+    unblock(target: &Target, event: Event) -> bool;
+    blocked(targets: &[Target]) -> Option<BlockKind>;
+    revocations_since(since: Timestamp) -> Vec<Revocation>;
+    import(import: Import) -> Imported;
+    imported_client(id: &ClientId) -> Option<ImportedClient>;
+    open_recovery(until: Timestamp, event: Event) -> ();
+    recovery_until() -> Option<Timestamp>;
+    users(query: &UserQuery) -> Vec<User>;
+    connections_of(user: &UserId) -> Vec<Connection>;
+    sessions_of(connection: ConnectionId) -> Vec<Session>;
+    counts() -> Counts;
+    census(now: Timestamp) -> Census;
+    record(event: Event) -> ();
+    events(query: &EventQuery) -> Vec<Event>;
+    sweep(before: Timestamp, limit: u32) -> u32;
+    keep_secret(candidate: Secret) -> Secret;
+}
