@@ -140,9 +140,9 @@ statements! {
     find_connection,
     /// Inserts an alias, or stamps its use.
     put_alias,
-    /// How many aliases a connection has.
+    /// How many aliases a connection has, imported ones left out.
     count_aliases,
-    /// The aliases unused longest, but for one that stays.
+    /// The aliases unused longest, but for one that stays and for imported ones.
     unused_aliases,
     /// Deletes an alias.
     drop_alias,
@@ -162,7 +162,11 @@ statements! {
     /// Moves the counter of a live session from a later generation.
     refresh,
 
-    /// The session of this id, if it has not ended.
+    /// Moves the counter of a session that has not ended from any generation below a token's. What depends on the old
+    /// generation is set first: some databases see the new one afterwards.
+    catch_up,
+
+    /// The session of this id, if it has not ended and was opened by a time.
     not_ended_session,
     /// A connection's sessions that have not ended.
     not_ended_of_connection,
@@ -198,7 +202,7 @@ statements! {
     sessions_of,
     /// Row counts.
     counts,
-    /// Events since a time.
+    /// Events of a span of time.
     events,
     /// A user's.
     events_of_user,
@@ -206,6 +210,36 @@ statements! {
     events_of_session,
     /// A user's of a session.
     events_of_both,
+
+    /// Inserts a user unless it is there; matches no row then.
+    import_user,
+    /// Inserts a connection unless there is one under this user and software; matches no row then.
+    import_connection,
+    /// Inserts an alias unless it is there; matches no row then.
+    import_alias,
+    /// Inserts an imported client unless it is there; matches no row then.
+    import_client,
+    /// An imported client.
+    imported_client,
+    /// Inserts or moves the end of the recovery window.
+    put_recovery,
+    /// The end of the recovery window.
+    recovery,
+
+    /// Users after an id.
+    users,
+    /// The user of an id.
+    users_by_id,
+    /// Users of an object id.
+    users_by_object,
+    /// Users of an e-mail address.
+    users_by_email,
+    /// Users who have an alias.
+    users_by_client,
+    /// Sessions by state.
+    census,
+    /// The users with the most live sessions.
+    busiest,
 
     /// Deletes some sessions that lapsed or ended before a time.
     sweep,

@@ -1,48 +1,35 @@
 //! The transactions that end sessions: revocations and blocks.
 
-use dcr_core::Timestamp;
 use dcr_core::record::Event;
 use dcr_core::session::SessionId;
-use dcr_core::store::{BlockKind, StoreError, Target};
+use dcr_core::store::{BlockKind, Ending, StoreError, Target};
 
 use crate::SqlStore;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
-use crate::rows::{Columns, Value, of_event, values};
+use crate::rows::{Columns, END_OF_TIME, Value, of_event, values};
 use crate::store::{commit, execute, fetch, fetch_one};
 
-pub(crate) async fn revoke<DB: Dialect>(
-    store: &SqlStore<DB>,
-    target: &Target,
-    reason: &str,
-    now: Timestamp,
-    event: &Event,
-) -> Result<Vec<SessionId>, Failure> {
+pub(crate) async fn revoke<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
     let mut transaction = store.begin().await?;
-    let ended = end_all::<DB>(&mut transaction, target, reason, now).await?;
+    let ended = end_all::<DB>(&mut transaction, ending).await?;
     if !ended.is_empty() {
-        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
+        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(&ending.event)).await?;
         commit(transaction).await?;
     }
     Ok(ended)
 }
 
-pub(crate) async fn block<DB: Dialect>(
-    store: &SqlStore<DB>,
-    target: &Target,
-    reason: &str,
-    now: Timestamp,
-    event: &Event,
-) -> Result<Vec<SessionId>, Failure> {
+pub(crate) async fn block<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
     let mut transaction = store.begin().await?;
     // The block first: a sign-in that waits for this transaction then finds it.
-    let new = match target.block_key() {
+    let new = match ending.target.block_key() {
         Some(key) => execute::<DB>(&mut transaction, DB::SQL.block, of_block(&key)).await? > 0,
         None => false,
     };
-    let ended = end_all::<DB>(&mut transaction, target, reason, now).await?;
+    let ended = end_all::<DB>(&mut transaction, ending).await?;
     if new || !ended.is_empty() {
-        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
+        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(&ending.event)).await?;
         commit(transaction).await?;
     }
     Ok(ended)
@@ -80,16 +67,11 @@ fn of_block((kind, target): &(BlockKind, Vec<u8>)) -> Vec<Value> {
     values![kind.as_str(), target.as_slice()]
 }
 
-/// Ends the sessions of `target` that have not ended. If one came or went between the two statements, which some
+/// Ends the sessions of the target that have not ended. If one came or went between the two statements, which some
 /// isolation levels allow, that is a conflict.
-async fn end_all<DB: Dialect>(
-    db: &mut DB::Connection,
-    target: &Target,
-    reason: &str,
-    now: Timestamp,
-) -> Result<Vec<SessionId>, Failure> {
+async fn end_all<DB: Dialect>(db: &mut DB::Connection, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
     let sql = &DB::SQL;
-    let (find, end, key) = match target {
+    let (find, end, key) = match &ending.target {
         Target::Session(id) => (sql.not_ended_session, sql.end_session, Value::from(id)),
         Target::Connection(id) => (sql.not_ended_of_connection, sql.end_connection, Value::from(id)),
         Target::User(id) => (sql.not_ended_of_user, sql.end_user, Value::from(id)),
@@ -97,12 +79,12 @@ async fn end_all<DB: Dialect>(
         Target::Platform(name) => (sql.not_ended_of_platform, sql.end_platform, Value::from(name)),
         other => return Err(Failure::Store(StoreError::Inconsistent(format!("cannot revoke {other:?}")))),
     };
-    let found = fetch::<DB, _>(db, find, vec![key.clone()], Columns::session_id).await?;
+    let until = ending.opened_until.unwrap_or(END_OF_TIME);
+    let found = fetch::<DB, _>(db, find, vec![key.clone(), until.into()], Columns::session_id).await?;
     if found.is_empty() {
         return Ok(found);
     }
-    let mut values = values![now, reason];
-    values.push(key);
+    let values = vec![ending.now.into(), ending.reason.as_str().into(), key, until.into()];
     let ended = execute::<DB>(db, end, values).await?;
     if usize::try_from(ended) == Ok(found.len()) {
         Ok(found)

@@ -23,6 +23,7 @@ mod dialect;
 mod end;
 mod failure;
 mod file;
+mod import;
 mod migrate;
 mod rows;
 mod sign_in;

@@ -73,8 +73,13 @@ impl From<MigrateError> for OpenError {
 /// open a new database at once the second finds the tables made.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite(pool: &Pool<Sqlite>) -> Result<(), OpenError> {
-    let initial = include_str!("../migrations/sqlite/0001_initial.sql");
-    let migrations = vec![Migration::new(1, "initial".into(), MigrationType::Simple, initial.into_sql_str(), false)];
+    let migration = |version, name: &'static str, sql: &'static str| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    let migrations = vec![
+        migration(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
+        migration(2, "operators", include_str!("../migrations/sqlite/0002_operators.sql")),
+    ];
     let mut migrator = Migrator::with_migrations(migrations);
     migrator.dangerous_set_table_name("_dcr_migrations");
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(OpenError::Database)?;

@@ -3,10 +3,13 @@
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
 use dcr_core::store::{Revocation, StoreError};
-use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, Secret, SoftwareKey, Timestamp};
+use dcr_core::{AuthMethod, ClientId, ImportedClient, Platform, Provenance, ScopeSet, Secret, SoftwareKey, Timestamp};
 
 use crate::dialect::Dialect;
 use crate::failure::{Failure, failure};
+
+/// Later than every time that is kept.
+pub(crate) const END_OF_TIME: Timestamp = Timestamp::from_unix_micros(i64::MAX);
 
 /// A value of a statement.
 #[doc(hidden)]
@@ -111,7 +114,7 @@ impl<DB: Dialect> Columns<DB> {
         self.fits(value.try_into().ok())
     }
 
-    fn time(&mut self) -> Result<Timestamp, Failure> {
+    pub(crate) fn time(&mut self) -> Result<Timestamp, Failure> {
         self.integer().map(Timestamp::from_unix_micros)
     }
 
@@ -267,6 +270,17 @@ impl<DB: Dialect> Columns<DB> {
         Ok(Revocation { session: self.session_id()?, at: self.time()? })
     }
 
+    pub(crate) fn imported_client(&mut self) -> Result<ImportedClient, Failure> {
+        let id = self.client_id()?;
+        let name = self.column(DB::text)?;
+        let redirects = self.ascii()?;
+        self.fits(ImportedClient::new(id, name.as_deref(), redirects.lines()).ok().map(|(client, _)| client))
+    }
+
+    pub(crate) fn user_and_count(&mut self) -> Result<(UserId, u64), Failure> {
+        Ok((self.user_id()?, self.count()?))
+    }
+
     pub(crate) fn secret(&mut self) -> Result<Secret, Failure> {
         self.id().map(Secret::from_bytes)
     }
@@ -275,6 +289,11 @@ impl<DB: Dialect> Columns<DB> {
         let number = self.integer()?;
         self.fits(u64::try_from(number).ok())
     }
+}
+
+/// The values of `put_user` and `import_user`, in the order of their columns.
+pub(crate) fn of_user(user: &User) -> Vec<Value> {
+    values![&user.id, &user.issuer, &user.tenant, &user.object_id, user.name.as_deref(), user.email.as_deref()]
 }
 
 /// The values of `add_session`, in the order of its columns.
@@ -302,6 +321,13 @@ pub(crate) fn of_session(session: &Session, user: &UserId, connection: Connectio
         session.ended.as_ref().map(|end| end.at),
         session.ended.as_ref().map(|end| end.reason.as_str()),
     ]
+}
+
+/// The values of `import_client`, in the order of its columns.
+pub(crate) fn of_imported_client(client: &ImportedClient) -> Vec<Value> {
+    // Redirect URIs are visible ASCII: a line's end is never part of one.
+    let redirects = client.redirects().collect::<Vec<_>>().join("\n");
+    values![client.id(), client.name(), redirects.as_bytes()]
 }
 
 /// The values of `add_event`, in the order of its columns.

@@ -8,7 +8,7 @@ use crate::SqlStore;
 use crate::dialect::Dialect;
 use crate::end;
 use crate::failure::Failure;
-use crate::rows::{Columns, of_event, of_session, values};
+use crate::rows::{Columns, END_OF_TIME, of_event, of_session, of_user, values};
 use crate::store::{commit, execute, fetch, fetch_one};
 
 pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn) -> Result<SignedIn, Failure> {
@@ -36,7 +36,7 @@ pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn)
     let event = Event { connection: Some(connection), ..sign_in.event.clone() };
     execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(&event)).await?;
     for (id, eviction) in evicted.iter().zip(&sign_in.evictions) {
-        execute::<DB>(&mut transaction, DB::SQL.end_session, values![sign_in.now, "evicted", id]).await?;
+        execute::<DB>(&mut transaction, DB::SQL.end_session, values![sign_in.now, "evicted", id, END_OF_TIME]).await?;
         let event = Event { connection: Some(connection), session: Some(*id), ..eviction.clone() };
         execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(&event)).await?;
     }
@@ -47,9 +47,7 @@ pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn)
 /// The user and the one connection under `(user, software)`: `UNIQUE` makes concurrent sign-ins agree on it (I-16).
 async fn put_connection<DB: Dialect>(db: &mut DB::Connection, sign_in: &SignIn) -> Result<ConnectionId, Failure> {
     let SignIn { user, software, new_connection, session, now, .. } = sign_in;
-    let row =
-        values![&user.id, &user.issuer, &user.tenant, &user.object_id, user.name.as_deref(), user.email.as_deref()];
-    execute::<DB>(db, DB::SQL.put_user, row).await?;
+    execute::<DB>(db, DB::SQL.put_user, of_user(user)).await?;
     let row = values![new_connection, &user.id, software, &session.platform, *now, *now];
     execute::<DB>(db, DB::SQL.put_connection, row).await?;
     let under = values![&user.id, software];

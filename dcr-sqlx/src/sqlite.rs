@@ -85,7 +85,7 @@ mod tests {
     use dcr_core::Timestamp;
     use dcr_core::record::{Event, EventKind};
     use dcr_core::session::{ConnectionId, EventId, SessionId};
-    use dcr_core::store::{EventQuery, Store as _, StoreError, Target};
+    use dcr_core::store::{Ending, EventQuery, Store as _, StoreError, Target};
     use sqlx::{Executor as _, Row as _};
 
     use super::*;
@@ -190,7 +190,7 @@ mod tests {
             long.reason = "long ".repeat(10_000);
             let now = Timestamp::from_unix_seconds(1);
             assert!(
-                matches!(store.revoke(&target, "test", now, long).await, Err(StoreError::Unavailable(_))),
+                matches!(store.revoke(Ending::of(target, "test", now, long)).await, Err(StoreError::Unavailable(_))),
                 "{trouble}"
             );
             let after = store.events(&EventQuery { limit: 1_000, ..EventQuery::default() }).await.unwrap();

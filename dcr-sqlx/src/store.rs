@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dcr_core::record::Event;
-use dcr_core::session::{Connection, ConnectionId, Generation, Session, SessionId, UserId};
+use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, BlockKind, Counts, EventQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
-    Target,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, Revocation,
+    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
-use dcr_core::{Secret, Timestamp};
+use dcr_core::{ClientId, ImportedClient, Secret, Timestamp};
 use sqlx::pool::PoolConnection;
 use sqlx::{Pool, Transaction};
 
 use crate::dialect::{Dialect, arguments};
 use crate::failure::{Failure, failure};
 use crate::file::DatabaseFile;
-use crate::rows::{Columns, Value, of_event, values};
-use crate::{end, sign_in};
+use crate::rows::{Columns, END_OF_TIME, Value, of_event, values};
+use crate::{end, import, sign_in};
 
 /// How often a transaction that met a conflict is tried again.
 const RETRIES: u32 = 4;
@@ -129,24 +129,16 @@ impl<DB: Dialect> Store for SqlStore<DB> {
         retried!(self.compare_and_swap(id, advance))
     }
 
-    async fn revoke(
-        &self,
-        target: &Target,
-        reason: &str,
-        now: Timestamp,
-        event: Event,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        retried!(end::revoke(self, target, reason, now, &event))
+    async fn catch_up(&self, id: SessionId, catch_up: CatchUp) -> Result<Advanced, StoreError> {
+        retried!(self.bring_level(id, &catch_up))
     }
 
-    async fn block(
-        &self,
-        target: &Target,
-        reason: &str,
-        now: Timestamp,
-        event: Event,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        retried!(end::block(self, target, reason, now, &event))
+    async fn revoke(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError> {
+        retried!(end::revoke(self, &ending))
+    }
+
+    async fn block(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError> {
+        retried!(end::block(self, &ending))
     }
 
     async fn unblock(&self, target: &Target, event: Event) -> Result<bool, StoreError> {
@@ -159,6 +151,37 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         retried!(self.query(DB::SQL.ended_since, values![since], Columns::revocation))
+    }
+
+    async fn import(&self, import: Import) -> Result<Imported, StoreError> {
+        retried!(import::import(self, &import))
+    }
+
+    async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, StoreError> {
+        Ok(retried!(self.query(DB::SQL.imported_client, values![id], Columns::imported_client))?.pop())
+    }
+
+    async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
+        retried!(self.put_recovery(until, &event))
+    }
+
+    async fn recovery_until(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(retried!(self.query(DB::SQL.recovery, values![], Columns::time))?.pop())
+    }
+
+    async fn users(&self, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+        // Every id begins with a letter.
+        let after = query.after.as_ref().map_or("", |after| after.as_str());
+        let (sql, key) = match &query.matching {
+            None => (DB::SQL.users, None),
+            Some(UserMatch::Id(id)) => (DB::SQL.users_by_id, Some(Value::from(id))),
+            Some(UserMatch::ObjectId(id)) => (DB::SQL.users_by_object, Some(Value::from(id))),
+            Some(UserMatch::Email(email)) => (DB::SQL.users_by_email, Some(Value::from(email))),
+            Some(UserMatch::ClientId(id)) => (DB::SQL.users_by_client, Some(Value::from(id))),
+            Some(other) => return Err(StoreError::Inconsistent(format!("cannot look for {other:?}"))),
+        };
+        let values: Vec<Value> = key.into_iter().chain(values![after, query.limit.clamp(1, 1_000)]).collect();
+        retried!(self.query(sql, values.clone(), Columns::user))
     }
 
     async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError> {
@@ -188,9 +211,19 @@ impl<DB: Dialect> Store for SqlStore<DB> {
                 sessions: row.count()?,
                 blocks: row.count()?,
                 events: row.count()?,
+                imported_clients: row.count()?,
             })
         };
         Ok(retried!(self.query(DB::SQL.counts, values![], counts))?.pop().unwrap_or_default())
+    }
+
+    async fn census(&self, now: Timestamp) -> Result<Census, StoreError> {
+        let census = |row: &mut Columns<DB>| {
+            Ok(Census { live: row.count()?, lapsed: row.count()?, ended: row.count()?, busiest: Vec::new() })
+        };
+        let census = retried!(self.query(DB::SQL.census, values![now, now], census))?.pop().unwrap_or_default();
+        let busiest = retried!(self.query(DB::SQL.busiest, values![now], Columns::user_and_count))?;
+        Ok(Census { busiest, ..census })
     }
 
     async fn record(&self, event: Event) -> Result<(), StoreError> {
@@ -199,13 +232,15 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
         let since = query.since.unwrap_or(Timestamp::from_unix_micros(i64::MIN));
-        let limit = query.limit.clamp(1, 1_000);
-        let (sql, values) = match (&query.user, &query.session) {
-            (None, None) => (DB::SQL.events, values![since, limit]),
-            (Some(user), None) => (DB::SQL.events_of_user, values![user, since, limit]),
-            (None, Some(session)) => (DB::SQL.events_of_session, values![session, since, limit]),
-            (Some(user), Some(session)) => (DB::SQL.events_of_both, values![user, session, since, limit]),
+        let (before, before_id) = query.before.unwrap_or((END_OF_TIME, EventId::from_bytes([0xff; 16])));
+        let span = values![since, before, before, &before_id, query.limit.clamp(1, 1_000)];
+        let (sql, key) = match (&query.user, &query.session) {
+            (None, None) => (DB::SQL.events, values![]),
+            (Some(user), None) => (DB::SQL.events_of_user, values![user]),
+            (None, Some(session)) => (DB::SQL.events_of_session, values![session]),
+            (Some(user), Some(session)) => (DB::SQL.events_of_both, values![user, session]),
         };
+        let values: Vec<Value> = key.into_iter().chain(span).collect();
         retried!(self.query(sql, values.clone(), Columns::event))
     }
 
@@ -267,6 +302,36 @@ impl<DB: Dialect> SqlStore<DB> {
             Some(session) if session.is_alive(now) && session.generation != from => Advanced::Lost(session),
             row => Advanced::Gone(row),
         })
+    }
+
+    /// Like [`Self::compare_and_swap`], from whatever generation the row has below the token's.
+    async fn bring_level(&self, id: SessionId, catch_up: &CatchUp) -> Result<Advanced, Failure> {
+        let CatchUp { presented, now, expires_at, adopted_secret, event } = catch_up;
+        let mut transaction = self.begin().await?;
+        let matched = match presented.next() {
+            Some(next) => {
+                let values = values![adopted_secret.as_ref(), next, *now, *expires_at, *now, &id, *presented, *now];
+                execute::<DB>(&mut transaction, DB::SQL.catch_up, values).await?
+            }
+            None => 0,
+        };
+        let row = fetch_one::<DB, _>(&mut transaction, DB::SQL.session, values![&id], Columns::session).await?;
+        if matched == 1 {
+            execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
+            commit(transaction).await?;
+        }
+        Ok(match row {
+            Some(session) if matched == 1 => Advanced::Won(session),
+            Some(session) if session.ended.is_none() && *now < session.absolute_expires_at => Advanced::Lost(session),
+            row => Advanced::Gone(row),
+        })
+    }
+
+    async fn put_recovery(&self, until: Timestamp, event: &Event) -> Result<(), Failure> {
+        let mut transaction = self.begin().await?;
+        execute::<DB>(&mut transaction, DB::SQL.put_recovery, values![until]).await?;
+        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
+        commit(transaction).await
     }
 
     async fn secret_or(&self, candidate: &Secret) -> Result<Secret, Failure> {

@@ -9,7 +9,7 @@ use dcr_core::Secret;
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, Counts, EventQuery, SessionView, SignIn, SignedIn, Store, StoreError, Target,
+    Advance, Advanced, Counts, Ending, EventQuery, SessionView, SignIn, SignedIn, Store, StoreError, Target,
 };
 use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, SoftwareKey, Timestamp};
 use dcr_sqlx::{OpenError, SqliteStore};
@@ -98,10 +98,18 @@ async fn a_restart_keeps_everything() {
     let advance = Advance { from: Generation::CODE, now: at(5), expires_at: at(900), adopted_secret: Some([7; 32]) };
     assert!(matches!(store.advance(SessionId::from_bytes([1; 16]), advance).await.unwrap(), Advanced::Won(_)));
     store
-        .revoke(&Target::Session(SessionId::from_bytes([2; 16])), "test", at(6), event(60, EventKind::Revoked))
+        .revoke(Ending::of(
+            Target::Session(SessionId::from_bytes([2; 16])),
+            "test",
+            at(6),
+            event(60, EventKind::Revoked),
+        ))
         .await
         .unwrap();
-    store.block(&Target::Platform(Platform::other()), "test", at(7), event(70, EventKind::Blocked)).await.unwrap();
+    store
+        .block(Ending::of(Target::Platform(Platform::other()), "test", at(7), event(70, EventKind::Blocked)))
+        .await
+        .unwrap();
     let before = all(&store).await;
     store.close().await;
     assert!(matches!(store.counts().await, Err(StoreError::Unavailable(_))));
@@ -153,8 +161,8 @@ async fn a_host_application_keeps_its_own_tables_and_migrations() {
     assert_eq!(store.counts().await.unwrap().sessions, 2);
     let count = |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&pool);
     assert_eq!(count("SELECT COUNT(*) FROM _sqlx_migrations").await.unwrap(), 2);
-    assert_eq!(count("SELECT COUNT(*) FROM _dcr_migrations").await.unwrap(), 1);
-    assert_eq!(count("SELECT COUNT(*) FROM notes").await.unwrap(), 1);
+    assert_eq!(count("SELECT COUNT(*) FROM _dcr_migrations").await.unwrap(), 2);
+    assert_eq!(count("SELECT COUNT(*) FROM notes").await.unwrap(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -177,7 +185,8 @@ async fn many_processes_may_make_the_database_at_once() {
         }
         assert!(secrets.iter().all(|secret| *secret == secrets[0]));
         let store = dcr_sqlx::connect(&dir.url()).await.unwrap();
-        let expected = Counts { users: 1, connections: 1, aliases: 1, sessions: 8, blocks: 0, events: 8 };
+        let expected =
+            Counts { users: 1, connections: 1, aliases: 1, sessions: 8, blocks: 0, events: 8, imported_clients: 0 };
         assert_eq!(store.counts().await.unwrap(), expected);
     }
 }

@@ -17,12 +17,20 @@ macro_rules! session_columns {
 /// The sessions of a target that have not ended: which they are, and their end.
 macro_rules! not_ended {
     ($target:literal) => {
-        concat!("SELECT session_id FROM dcr_sessions WHERE ", $target, " = ? AND ended_at IS NULL ORDER BY session_id")
+        concat!(
+            "SELECT session_id FROM dcr_sessions WHERE ",
+            $target,
+            " = ? AND ended_at IS NULL AND created_at <= ? ORDER BY session_id"
+        )
     };
 }
 macro_rules! end {
     ($target:literal) => {
-        concat!("UPDATE dcr_sessions SET ended_at = ?, end_reason = ? WHERE ", $target, " = ? AND ended_at IS NULL")
+        concat!(
+            "UPDATE dcr_sessions SET ended_at = ?, end_reason = ? WHERE ",
+            $target,
+            " = ? AND ended_at IS NULL AND created_at <= ?"
+        )
     };
 }
 
@@ -30,7 +38,17 @@ macro_rules! events {
     ($filter:literal) => {
         concat!(
             "SELECT event_id, at, kind, reason, user_id, connection_id, session_id, client_id, platform FROM dcr_events ",
-            "WHERE ", $filter, "at >= ? ORDER BY at DESC, event_id DESC LIMIT ?"
+            "WHERE ", $filter, "at >= ? AND at <= ? AND (at < ? OR event_id < ?) ORDER BY at DESC, event_id DESC LIMIT ?"
+        )
+    };
+}
+
+macro_rules! users {
+    ($filter:literal) => {
+        concat!(
+            "SELECT user_id, issuer, tenant, object_id, name, email FROM dcr_users WHERE ",
+            $filter,
+            "user_id > ? ORDER BY user_id LIMIT ?"
         )
     };
 }
@@ -48,8 +66,10 @@ impl Dialect for Sqlite {
         find_connection: "SELECT connection_id FROM dcr_connections WHERE user_id = ? AND software = ?",
         put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
              ON CONFLICT (connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at",
-        count_aliases: "SELECT COUNT(*) FROM dcr_aliases WHERE connection_id = ?",
-        unused_aliases: "SELECT client_id FROM dcr_aliases WHERE connection_id = ? AND client_id <> ? \
+        count_aliases: "SELECT COUNT(*) FROM dcr_aliases WHERE connection_id = ? AND NOT EXISTS \
+             (SELECT 1 FROM dcr_imported_clients WHERE dcr_imported_clients.client_id = dcr_aliases.client_id)",
+        unused_aliases: "SELECT client_id FROM dcr_aliases WHERE connection_id = ? AND client_id <> ? AND NOT EXISTS \
+             (SELECT 1 FROM dcr_imported_clients WHERE dcr_imported_clients.client_id = dcr_aliases.client_id) \
              ORDER BY last_used_at, first_used_at, client_id LIMIT ?",
         drop_alias: "DELETE FROM dcr_aliases WHERE connection_id = ? AND client_id = ?",
         idle_sessions: "SELECT session_id FROM dcr_sessions \
@@ -75,6 +95,10 @@ impl Dialect for Sqlite {
              WHERE session_id = ? AND generation = 0 AND ended_at IS NULL AND expires_at > ?",
         refresh: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at) \
              WHERE session_id = ? AND generation = ? AND ended_at IS NULL AND expires_at > ?",
+        catch_up: "UPDATE dcr_sessions SET adopted_secret = CASE WHEN generation = 0 THEN ? ELSE adopted_secret END, \
+             generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at), \
+             redeemed_at = COALESCE(redeemed_at, ?) \
+             WHERE session_id = ? AND generation < ? AND ended_at IS NULL AND absolute_expires_at > ?",
 
         not_ended_session: not_ended!("session_id"),
         not_ended_of_connection: not_ended!("connection_id"),
@@ -102,11 +126,39 @@ impl Dialect for Sqlite {
         ),
         counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \
              (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
-             (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events)",
+             (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
+             (SELECT COUNT(*) FROM dcr_imported_clients)",
         events: events!(""),
         events_of_user: events!("user_id = ? AND "),
         events_of_session: events!("session_id = ? AND "),
         events_of_both: events!("user_id = ? AND session_id = ? AND "),
+
+        import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
+             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id) DO NOTHING",
+        import_connection: "INSERT INTO dcr_connections \
+             (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (user_id, software) DO NOTHING",
+        import_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
+             VALUES (?, ?, ?, ?) ON CONFLICT (connection_id, client_id) DO NOTHING",
+        import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?) \
+             ON CONFLICT (client_id) DO NOTHING",
+        imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = ?",
+        put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
+             ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
+        recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",
+
+        users: users!(""),
+        users_by_id: users!("user_id = ? AND "),
+        users_by_object: users!("object_id = ? AND "),
+        users_by_email: users!("lower(email) = lower(?) AND "),
+        users_by_client: users!(
+            "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
+             ON a.connection_id = c.connection_id WHERE a.client_id = ?) AND "
+        ),
+        census: "SELECT COUNT(CASE WHEN ended_at IS NULL AND expires_at > ? THEN 1 END), \
+             COUNT(CASE WHEN ended_at IS NULL AND expires_at <= ? THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
+        busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > ? \
+             GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
 
         sweep: "DELETE FROM dcr_sessions WHERE session_id IN \
              (SELECT session_id FROM dcr_sessions WHERE expires_at < ? OR ended_at < ? LIMIT ?)",
