@@ -226,10 +226,8 @@ impl Inner {
         let due = now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
         let mine = due
             && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if mine {
-            if let Err(error) = self.operator.sweep(SWEEP_BATCH).await {
-                tracing::warn!(target: "dcr", %error, "sweeping failed");
-            }
+        if mine && let Err(error) = self.operator.sweep(SWEEP_BATCH).await {
+            tracing::warn!(target: "dcr", %error, "sweeping failed");
         }
     }
 }

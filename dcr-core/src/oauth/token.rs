@@ -174,7 +174,8 @@ impl Inner {
         scope: ScopeSet,
         now: Timestamp,
     ) -> Result<TokenResponse, Refusal> {
-        if !self.store.recovery_until().await?.is_some_and(|until| now < until) {
+        let is_open = self.store.recovery_until().await?.is_some_and(|until| now < until);
+        if !is_open {
             self.anomaly(session, Reason::RefreshAhead).await;
             return Err(Reason::RefreshAhead.into());
         }

@@ -413,10 +413,10 @@ impl Tables {
         });
         for client in clients {
             let alias = (connection, client.id().clone());
-            if !self.alias_used_at.contains_key(&alias) {
+            self.alias_used_at.entry(alias).or_insert_with(|| {
                 row.aliases.push(client.id().clone());
-                self.alias_used_at.insert(alias, last_used_at);
-            }
+                last_used_at
+            });
             self.imported.entry(client.id().clone()).or_insert(client);
         }
         self.users.entry(user.id.clone()).or_insert(user);
