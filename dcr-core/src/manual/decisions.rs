@@ -36,6 +36,33 @@
 //! same one successor; a replay later ends the session. The grace exists because several processes of one client share a
 //! refresh token without a lock; it mints no second lineage.
 //!
+//! # Clients of an older system
+//!
+//! Their ids were not sealed by us, so they are rows, written by an import and by nothing else. Such an id resolves under
+//! the redirect URIs that were recorded for it, before adoption is thought of and never by it; a secret that it had is not
+//! known here, so it counts for as much as an adopted client's: it is remembered for the session and then required. The
+//! import gives each person one connection for each software, with every old id as an alias; rows that belong to nobody
+//! are not brought in.
+//!
+//! # A database that went back in time
+//!
+//! After a backup was restored, or a failover lost the last writes, clients hold refresh tokens of generations that the
+//! row has not reached. They were issued by us, so they are no forgery; but the same is true of a token that was stolen
+//! and rotated in the lost part, and of one whose session was ended in it. So they are refused, with an alarm on the
+//! record, until an operator has replayed the ends and blocks of the exported record and opens a window for a stated
+//! time. In it a token ahead of its row moves the row past itself, by one compare-and-swap as always: of a thief and the
+//! rightful client the one behind is then a replay, and the session ends. The row's idle expiry does not count in the
+//! window, since the row is older than the token; its absolute end does, and nothing is swept meanwhile. Sessions that
+//! were opened after the copy was taken are gone with their rows: those people sign in again.
+//!
+//! # Rotating the secret
+//!
+//! Everything that is sealed names the secret that sealed it, and every active secret opens. So a new secret is first added
+//! last everywhere (it opens, and its public key is in the key set, before anything is sealed with it), then moved first
+//! everywhere, then the old one is retired, after the longest session: from there on it verifies client ids and the
+//! secrets derived from them, and nothing else. At no moment does a replica meet what it cannot open, whichever of two
+//! neighbouring steps the others are at.
+//!
 //! # The consent page answers 303, and `form-action` lists the way
 //!
 //! Chromium checks `form-action` against every redirect that follows a form. Logins are federated to hosts that nobody
