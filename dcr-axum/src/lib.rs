@@ -26,8 +26,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
-use dcr_core::{DcrEngine, MAX_BODY, Principal};
-use http_body_util::{BodyExt as _, Limited};
+use dcr_core::{DcrEngine, Principal};
 
 pub use dcr_core;
 
@@ -42,13 +41,7 @@ where
 }
 
 async fn handle(State(engine): State<DcrEngine>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match Limited::new(body, MAX_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        // Longer than anything that the engine reads: it says 413 to one byte more. A broken connection hears nothing.
-        Err(_) => vec![0; MAX_BODY + 1].into(),
-    };
-    engine.handle(Request::from_parts(parts, body)).await.map(Body::from)
+    engine.handle_unread(request).await.map(Body::from)
 }
 
 /// The principal of a guarded request.

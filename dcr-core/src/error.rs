@@ -243,6 +243,8 @@ reasons! {
     // Anywhere
     /// Too large.
     BodyTooLarge = "body_too_large", Client, 413, "invalid_request", "The request is too large.";
+    /// The body broke off, or was not framed as HTTP frames it (RFC 9112 section 8).
+    BodyIncomplete = "body_incomplete", Client, 400, "invalid_request", "The body of the request broke off.";
     /// Not the media type of this endpoint.
     MediaType = "media_type", Client, 415, "invalid_request", "The content type is not the one this endpoint takes.";
     /// Not a method of this endpoint.

@@ -67,8 +67,17 @@ impl BearerLayer {
         self
     }
 
-    /// The principal, with the request's MCP session id unbound; or the answer.
-    async fn admit(&self, headers: &mut HeaderMap) -> Result<Principal, Response<Bytes>> {
+    /// Who may pass with these headers, for frameworks whose handlers are no tower services; or the answer, exactly as
+    /// the layer gives it. The layer does more: it takes the token away and translates the MCP session id.
+    ///
+    /// # Errors
+    /// The answer: 400, 401, 403, 404 (an MCP session of somebody else) or 503, with its challenge where one belongs.
+    pub async fn check(&self, headers: &HeaderMap) -> Result<Principal, Response<Bytes>> {
+        self.admit(headers).await.map(|(principal, _)| principal)
+    }
+
+    /// The principal, and the request's MCP session id as the inner service knows it; or the answer.
+    async fn admit(&self, headers: &HeaderMap) -> Result<(Principal, Option<HeaderValue>), Response<Bytes>> {
         let resource = self.resource.as_deref();
         let principal = match self.engine.authorize_request(headers, resource, &self.needed).await {
             Ok(principal) => principal,
@@ -76,7 +85,7 @@ impl BearerLayer {
         };
         let mut sessions = headers.get_all(MCP_SESSION_ID).iter();
         let inner = match (sessions.next(), sessions.next()) {
-            (None, _) => return Ok(principal),
+            (None, _) => return Ok((principal, None)),
             (Some(bound), None) => bound
                 .to_str()
                 .ok()
@@ -85,10 +94,7 @@ impl BearerLayer {
             _ => None,
         };
         match inner {
-            Some(inner) => {
-                headers.insert(MCP_SESSION_ID, inner);
-                Ok(principal)
-            }
+            Some(inner) => Ok((principal, Some(inner))),
             None => Err(self.refuse(headers, &Reason::McpSessionForeign.into())),
         }
     }
@@ -153,10 +159,13 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let principal = match layer.admit(request.headers_mut()).await {
-                Ok(principal) => principal,
+            let (principal, session) = match layer.admit(request.headers()).await {
+                Ok(admitted) => admitted,
                 Err(response) => return Ok(response.map(GuardBody::Ours)),
             };
+            if let Some(session) = session {
+                request.headers_mut().insert(MCP_SESSION_ID, session);
+            }
             // The inner service has the principal; the token is none of its business (spec row 40).
             request.headers_mut().remove(AUTHORIZATION);
             request.extensions_mut().insert(principal.clone());

@@ -12,8 +12,11 @@ mod respond;
 mod site;
 
 use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
+use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
+#[cfg(feature = "tower")]
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use self::cookies::Cookies;
 pub(crate) use self::pages::ConsentView;
@@ -27,7 +30,7 @@ use crate::oauth::authorize::Authorize;
 use crate::oauth::callback::Callback;
 use crate::oauth::consent::{Consent, ConsentForm};
 
-/// The largest body that any endpoint reads, in bytes. Adapters stop reading here.
+/// The largest body that any endpoint reads, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
 /// The largest registration (DC-1).
 const MAX_REGISTRATION: usize = 16 * 1024;
@@ -43,33 +46,50 @@ impl DcrEngine {
 
     /// Answers one request. Never fails: whatever goes wrong is an answer.
     ///
-    /// The body must have been read whole, up to [`MAX_BODY`]; an adapter that meets a longer one may hand in what it
-    /// has read beyond that, and gets `413`.
+    /// The body must have been read whole; one that is longer than [`MAX_BODY`] gets `413`. Whoever has a body that is
+    /// still to be read calls [`DcrEngine::handle_unread`], which reads no more than that.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        self.inner.handle(request).await
+        let (parts, body) = request.into_parts();
+        self.inner.handle(&parts, Ok(body)).await
+    }
+
+    /// [`DcrEngine::handle`] of a request whose body is still to be read: at most [`MAX_BODY`] of it, chunked or not.
+    /// A longer one gets `413`; one that breaks off gets `400` and is never taken for a whole one (I-13).
+    #[cfg(feature = "tower")]
+    pub async fn handle_unread<B>(&self, request: Request<B>) -> Response<Bytes>
+    where
+        B: http_body::Body,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let (parts, body) = request.into_parts();
+        let body = match Limited::new(body, MAX_BODY).collect().await {
+            Ok(body) => Ok(body.to_bytes()),
+            Err(error) if error.is::<LengthLimitError>() => Err(Reason::BodyTooLarge),
+            Err(_) => Err(Reason::BodyIncomplete),
+        };
+        self.inner.handle(&parts, body).await
     }
 }
 
 impl Inner {
-    async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (parts, body) = request.into_parts();
+    /// `body` is what was read of it, or why it was not.
+    async fn handle(&self, parts: &Parts, body: Result<Bytes, Reason>) -> Response<Bytes> {
         let respond = Responder::new(self, &parts.headers);
         let Some(route) = self.site.route(parts.uri.path()) else {
             return respond.refusal("request", &Reason::NotFound.into());
         };
         let query = parts.uri.query().unwrap_or("").as_bytes();
-        let too_large = body.len() > MAX_BODY
-            || query.len() > MAX_QUERY
-            || (route == Route::Register && body.len() > MAX_REGISTRATION);
+        let max_body = if route == Route::Register { MAX_REGISTRATION } else { MAX_BODY };
+        let body = match body {
+            Ok(body) if body.len() > max_body || query.len() > MAX_QUERY => Err(Reason::BodyTooLarge),
+            body => body,
+        };
         let cors = route.is_for_scripts();
-        let response = if too_large {
-            respond.refusal_json(&Reason::BodyTooLarge.into())
-        } else if cors && parts.method == Method::OPTIONS {
-            respond.preflight(route.methods())
-        } else if !route.takes(&parts.method) {
-            respond.method_not_allowed(route.methods())
-        } else {
-            self.step(route, &parts.headers, query, &body, &respond).await
+        let response = match body {
+            Err(reason) => respond.refusal_json(&reason.into()),
+            Ok(_) if cors && parts.method == Method::OPTIONS => respond.preflight(route.methods()),
+            Ok(_) if !route.takes(&parts.method) => respond.method_not_allowed(route.methods()),
+            Ok(body) => self.step(route, &parts.headers, query, &body, &respond).await,
         };
         if cors { respond::with_cors(response) } else { response }
     }
