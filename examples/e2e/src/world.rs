@@ -19,15 +19,18 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub enum Framework {
     /// `examples/axum-server`.
     Axum,
+    /// `examples/warp-server`.
+    Warp,
 }
 
 impl Framework {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Axum];
+    pub const ALL: &[Self] = &[Self::Axum, Self::Warp];
 
     async fn serve(self, example: Example) {
         let served = match self {
             Self::Axum => axum_server::serve(example).await,
+            Self::Warp => warp_server::serve(example).await,
         };
         served.expect("a server that stops when it is asked to");
     }
