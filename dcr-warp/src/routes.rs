@@ -10,7 +10,7 @@ use warp::path::FullPath;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply as _};
 
-use crate::service::{RequestBody, request};
+use crate::service::{RequestBody, request, with_path};
 
 /// The engine's endpoints, at absolute paths and for any method. Combine it with `or`, at the root of the application
 /// (well-known documents cannot be nested under a prefix, RFC 8414 section 3), and ahead of filters that take a whole
@@ -20,7 +20,7 @@ use crate::service::{RequestBody, request};
 /// engine's paths is always answered, never rejected: wrong methods and malformed bodies too.
 pub fn routes(engine: DcrEngine) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
     let paths: Arc<HashSet<String>> = Arc::new(engine.paths().into_iter().collect());
-    let known = warp::path::full().and_then(move |path: FullPath| {
+    let known = with_path().and(warp::path::full()).and_then(move |path: FullPath| {
         let path = path.as_str();
         ready(if paths.contains(path) { Ok(path.to_owned()) } else { Err(warp::reject::not_found()) })
     });

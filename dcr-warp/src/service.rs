@@ -48,8 +48,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>> + Send,
 {
-    let rest = warp::path::tail().and_then(|rest: Tail| ready(Ok::<_, Rejection>(format!("/{}", rest.as_str()))));
-    request(rest).then(move |request| {
+    request(with_path().and(warp::path::tail()).map(|rest: Tail| format!("/{}", rest.as_str()))).then(move |request| {
         let mut service = service.clone();
         async move {
             let Ok(()) = poll_fn(|cx| service.poll_ready(cx)).await;
@@ -57,6 +56,12 @@ where
             reply(response)
         }
     })
+}
+
+/// A request that has a path: CONNECT has none, and warp's path filters panic at it.
+pub(crate) fn with_path() -> impl Filter<Extract = (), Error = Rejection> + Copy {
+    let checked = |method| ready(if method == Method::CONNECT { Err(warp::reject::not_found()) } else { Ok(()) });
+    warp::method().and_then(checked).untuple_one()
 }
 
 /// The whole request, with the path that `path` yields.

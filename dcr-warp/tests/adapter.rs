@@ -265,6 +265,16 @@ async fn the_hosts_routes_rejections_and_recover_handlers_are_left_alone() {
 }
 
 #[tokio::test]
+async fn a_connect_request_has_no_path_and_is_nobodys() {
+    let test = TestEngine::new().await;
+    let seen = Seen::default();
+    let app = app(&test).or(dcr_warp::service(witness(&seen)));
+    let connect = Request::connect("mcp.example:443").body(full("")).unwrap();
+    assert_eq!(answer(app, connect).await.status(), StatusCode::NOT_FOUND);
+    assert!(seen.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn a_refusal_that_nobody_answers_is_a_500_that_says_nothing() {
     let test = TestEngine::new().await;
     let forgotten = warp::path!("hello").and(dcr_warp::authenticated(test.guard())).map(|who: Principal| name(&who));
