@@ -94,7 +94,10 @@ where
     B: Stream<Item = Result<D, warp::Error>> + Send + Sync + 'static,
     D: Buf,
 {
-    let target = query.map_or(path.clone(), |query| format!("{path}?{query}"));
+    let target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
     // A part of a target that was parsed already: it parses.
     let target = PathAndQuery::try_from(target).map_err(|_| warp::reject::not_found())?;
     let mut request = Request::new(RequestBody::new(body));

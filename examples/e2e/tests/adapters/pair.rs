@@ -133,19 +133,21 @@ pub(crate) struct Pair {
     axum: Server,
     warp: Server,
     compared: usize,
+    silent: usize,
     differences: Vec<String>,
 }
 
 impl Pair {
     pub(crate) async fn start() -> Self {
         let (axum, warp) = (Server::start(on_axum).await, Server::start(on_warp).await);
-        Self { axum, warp, compared: 0, differences: Vec::new() }
+        Self { axum, warp, compared: 0, silent: 0, differences: Vec::new() }
     }
 
     /// Sends one request to both and keeps what differs. Answers what both said, or what axum said.
     pub(crate) async fn ask(&mut self, request: Raw) -> Answer {
         let (axum, warp) = (self.axum.ask(&request).await, self.warp.ask(&request).await);
         self.compare(&request.describe(), &axum, &warp);
+        self.silent += usize::from(axum.status() == 0);
         axum
     }
 
@@ -189,10 +191,10 @@ impl Pair {
         self.axum.test.paths()
     }
 
-    /// How many requests were answered alike; panics if any was not.
-    pub(crate) fn finish(self) -> usize {
-        let Self { compared, differences, .. } = &self;
+    /// How many requests were answered alike, and how many of these with nothing at all; panics if any was not.
+    pub(crate) fn finish(self) -> (usize, usize) {
+        let Self { compared, silent, differences, .. } = &self;
         assert!(differences.is_empty(), "{} of {compared} differ:\n{}", differences.len(), differences.join("\n"));
-        *compared
+        (*compared, *silent)
     }
 }
