@@ -9,6 +9,7 @@ use dcr_core::upstream::{
     UpstreamError, UpstreamFault,
 };
 use dcr_dev_idp::{DevIdp, Fault, RunningIdp};
+use dcr_e2e::{Browser, Client, Framework, Landing, World};
 
 const CALLBACK: &str = "http://127.0.0.1:9/oauth/callback";
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -213,6 +214,36 @@ async fn a_slow_provider_is_waited_for_within_bounds() {
     idp.faults().set_delay(Duration::from_millis(300));
     let provider = entra(&idp, idp.tenant_id(), &[]);
     sign_in(&provider, "ada", Some(Fault::Slow)).await.unwrap();
+}
+
+/// The same faults behind whole servers, and in a browser: an error, on a page or in the app, and never a code.
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_wrong_upstream_signs_nobody_in_and_breaks_nothing() {
+    for framework in Framework::ALL {
+        let world = World::start(*framework).await;
+        let client = Client::register(&world, &["http://127.0.0.1:49152/callback"]).await;
+        // These end well: a slow answer, a rolled key, and a key set that is known from before.
+        let harmless = [Fault::Slow, Fault::RotatedKey, Fault::RotatedKeyOnly, Fault::Jwks500];
+        let before = client.sign_in(&mut Browser::of("ada")).await;
+        for fault in Fault::ALL.iter().filter(|fault| !harmless.contains(fault)) {
+            world.idp().faults().set(*fault);
+            match Browser::of("ada").sign_in(&client.authorize().url).await {
+                Landing::Client(url) => {
+                    let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
+                    assert!(names.iter().any(|name| name == "error"), "{fault}: {url}");
+                    assert!(names.iter().all(|name| name != "code"), "{fault}: {url}");
+                }
+                Landing::Page(page) => {
+                    assert!(page.answer.status.as_u16() >= 400, "{fault}: {page:?}");
+                    assert_eq!(page.url.path(), "/oauth/callback", "{fault}");
+                }
+            }
+        }
+        world.idp().faults().clear();
+        let after = client.sign_in(&mut Browser::of("ada")).await;
+        let (before, after) = (world.whoami(&before.access).await, world.whoami(&after.access).await);
+        assert_eq!(before["connection"], after["connection"]);
+    }
 }
 
 /// A port on which nobody listens.

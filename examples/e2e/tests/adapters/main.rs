@@ -287,9 +287,6 @@ async fn refusals_and_answers_of_guarded_routes() {
             pair.ask(Raw::new(method, route)).await;
             pair.ask(Raw::new(method, &format!("{route}{in_query}"))).await;
             for token in tokens {
-                if route == "/mcp" && token != few.as_bytes() && method == "GET" {
-                    continue; // covered by the others
-                }
                 pair.ask(Raw::new(method, route).header("Authorization", token)).await;
             }
             let twice = Raw::new(method, route).header("Authorization", &good).header("Authorization", &good);
