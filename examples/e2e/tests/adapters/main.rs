@@ -2,7 +2,8 @@
 //! adapter, get the same raw requests on real sockets; status line, headers (their names, values and order) and body must
 //! be equal. Four things are not compared: the `date`; where among the headers `connection` stands, which the HTTP library
 //! adds for itself; where a chunked body is cut, which is a matter of timing; and the MCP session id, which the MCP library
-//! draws at random. No other exception is made.
+//! draws at random. What a carried service sees is compared too, with two differences of the frameworks evened out: a host
+//! that is in the target only, and how a body that broke off is worded (both in `pair::mirror`).
 
 mod pair;
 mod raw;
