@@ -19,6 +19,7 @@ use crate::random::Random;
 /// Who answered: the number of the replica, or [`BALANCER`].
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 const BALANCER: &str = "balancer";
+const ONLY_HEADER: HeaderName = HeaderName::from_static("x-only-replica");
 /// Longer than a server waits for its database.
 const PATIENCE: Duration = Duration::from_secs(20);
 const MAX_BODY: usize = 1024 * 1024;
@@ -26,14 +27,19 @@ const MAX_BODY: usize = 1024 * 1024;
 const OF_THE_CONNECTION: [HeaderName; 4] =
     [header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH, HeaderName::from_static("keep-alive")];
 
-/// Where requests go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "tests say which")]
-pub enum Route {
-    /// To any replica in rotation, by chance; to another one if nobody listens there.
-    Random,
-    /// To this one and no other.
-    Only(usize),
+tokio::task_local! {
+    /// The replica that this test wants to ask.
+    static ONLY: usize;
+}
+
+/// Requests of this future go to this replica and no other; all others go on being spread by chance.
+pub async fn at<T>(replica: usize, requests: impl Future<Output = T>) -> T {
+    ONLY.scope(replica, requests).await
+}
+
+/// The header that tells the load balancer.
+pub(crate) fn only() -> Option<(HeaderName, HeaderValue)> {
+    ONLY.try_with(|replica| (ONLY_HEADER, HeaderValue::from(*replica))).ok()
 }
 
 /// A request that was forwarded, for the diagnosis of a failure.
@@ -80,7 +86,6 @@ struct Shared {
 #[derive(Debug)]
 struct Table {
     replicas: Vec<Backend>,
-    route: Route,
     random: Random,
     traffic: Traffic,
     log: Vec<Forwarded>,
@@ -119,7 +124,6 @@ impl Balancer {
             http: http.expect("an HTTP client"),
             table: Mutex::new(Table {
                 replicas: vec![nowhere; replicas],
-                route: Route::Random,
                 random,
                 traffic: Traffic::default(),
                 log: Vec::new(),
@@ -135,11 +139,6 @@ impl Balancer {
     /// Its base URL, which is the one that clients know.
     pub fn base(&self) -> &str {
         &self.base
-    }
-
-    /// Where requests go from now on.
-    pub fn route(&self, route: Route) {
-        self.shared.table().route = route;
     }
 
     /// What went through so far.
@@ -196,17 +195,15 @@ impl Shared {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The replicas to try, in their order.
-    fn order(&self) -> Vec<usize> {
-        let mut table = self.table();
-        match table.route {
-            Route::Only(replica) => vec![replica],
-            Route::Random => {
-                let all = table.replicas.len();
-                let order = table.random.order(all);
-                order.into_iter().filter(|replica| table.replicas[*replica].in_rotation).collect()
-            }
+    /// The replicas to try, in their order: those in rotation, by chance.
+    fn order(&self, only: Option<usize>) -> Vec<usize> {
+        if let Some(only) = only {
+            return vec![only];
         }
+        let mut table = self.table();
+        let all = table.replicas.len();
+        let order = table.random.order(all);
+        order.into_iter().filter(|replica| table.replicas[*replica].in_rotation).collect()
     }
 
     async fn offer(
@@ -247,12 +244,13 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     let (parts, body) = request.into_parts();
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let Ok(body) = to_bytes(body, MAX_BODY).await else { return no_answer(StatusCode::BAD_REQUEST) };
-    let headers = without_connection(parts.headers);
+    let mut headers = without_connection(parts.headers);
+    let only = headers.remove(ONLY_HEADER).and_then(|only| only.to_str().ok()?.parse().ok());
     shared.requests.send_modify(|count| *count += 1);
 
     let (mut tried, mut refused, mut broken) = (Vec::new(), 0, 0);
     let mut response = no_answer(StatusCode::BAD_GATEWAY);
-    for replica in shared.order() {
+    for replica in shared.order(only) {
         tried.push(replica);
         match shared.offer(replica, &parts.method, path, &headers, &body).await {
             Ok(answer) => {

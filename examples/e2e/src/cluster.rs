@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
 
 use dcr_dev_idp::{DevIdp, RunningIdp};
@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use crate::balancer::{Balancer, Route};
+use crate::balancer::Balancer;
 use crate::http::{Answer, Http};
 use crate::random::Random;
 use crate::site::Site;
@@ -51,6 +51,7 @@ pub struct Cluster {
     variables: StdMutex<Variables>,
     replicas: Vec<Mutex<Replica>>,
     seed: u64,
+    diagnosed: AtomicBool,
     directory: Directory,
 }
 
@@ -100,6 +101,7 @@ impl Cluster {
             balancer,
             idp,
             seed,
+            diagnosed: AtomicBool::new(false),
             directory,
         };
         cluster.start_all().await;
@@ -124,11 +126,6 @@ impl Cluster {
     /// The load balancer.
     pub const fn balancer(&self) -> &Balancer {
         &self.balancer
-    }
-
-    /// From now on requests go this way.
-    pub fn route(&self, route: Route) {
-        self.balancer.route(route);
     }
 
     /// The provider.
@@ -268,19 +265,38 @@ impl Cluster {
     }
 }
 
-impl Drop for Cluster {
+/// Prints what a cluster did when the test that holds this fails. Where tasks share a cluster it is not dropped by the
+/// test itself.
+#[must_use]
+pub struct Diagnosis<'a>(&'a Cluster);
+
+impl Cluster {
+    /// See [`Diagnosis`].
+    pub const fn diagnosis(&self) -> Diagnosis<'_> {
+        Diagnosis(self)
+    }
+}
+
+impl Drop for Diagnosis<'_> {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
+        let Self(cluster) = self;
+        if !std::thread::panicking() || cluster.diagnosed.swap(true, Ordering::SeqCst) {
             return;
         }
-        eprintln!("the seed was {}; the last requests:", self.seed);
-        for forwarded in self.balancer.log(TAIL) {
+        eprintln!("the seed was {}; the last requests:", cluster.seed);
+        for forwarded in cluster.balancer.log(TAIL) {
             eprintln!("  {} by {:?}: {}", forwarded.what, forwarded.tried, forwarded.status);
         }
-        for replica in 0..self.size() {
+        for replica in 0..cluster.size() {
             eprintln!("replica {replica} said at the end:");
-            eprintln!("{}", tail(&self.directory().join(format!("replica-{replica}.log"))));
+            eprintln!("{}", tail(&cluster.directory().join(format!("replica-{replica}.log"))));
         }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.diagnosis());
     }
 }
 

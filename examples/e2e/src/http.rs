@@ -68,6 +68,9 @@ impl Http {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
+        if let Some((name, value)) = crate::balancer::only() {
+            request = request.header(name, value);
+        }
         let response = request.send().await?;
         Ok(Answer { status: response.status(), headers: response.headers().clone(), body: response.text().await? })
     }

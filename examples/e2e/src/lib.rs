@@ -23,10 +23,10 @@ mod random;
 mod site;
 mod world;
 
-pub use self::balancer::{Balancer, Forwarded, Route, Traffic};
+pub use self::balancer::{Balancer, Forwarded, Traffic, at};
 pub use self::browser::{Browser, Landing, Page};
 pub use self::client::{Client, Flow, Tokens};
-pub use self::cluster::{Cluster, FRAMEWORK, SECRETS, Variables};
+pub use self::cluster::{Cluster, Diagnosis, FRAMEWORK, SECRETS, Variables};
 pub use self::http::{Answer, Http};
 pub use self::random::Random;
 pub use self::site::Site;

@@ -1,6 +1,6 @@
 //! One flow, every step on another replica.
 
-use dcr_e2e::{Browser, Client, Cluster, Framework, Route, Tokens};
+use dcr_e2e::{Browser, Client, Cluster, Framework, Tokens, at};
 
 use crate::databases::Database;
 use crate::support::{LOOPBACK, PLATFORM, answered_by, claims, cluster, generation, introspect};
@@ -38,42 +38,35 @@ async fn every_step_is_good_on_any_replica(database: &Database, replicas: usize)
 }
 
 async fn one_flow(cluster: &Cluster, first: usize, kind: &str) {
-    let mut at = first;
+    let mut on = first;
     let mut next = || {
-        at = (at + 1) % cluster.size();
-        cluster.route(Route::Only(at));
-        at
+        on = (on + 1) % cluster.size();
+        on
     };
     let site = cluster.site();
 
-    next();
     let client = match kind {
-        "public" => Client::register(site, &[LOOPBACK]).await,
-        "confidential" => Client::register_as(site, &[PLATFORM], "client_secret_basic").await,
+        "public" => at(next(), Client::register(site, &[LOOPBACK])).await,
+        "confidential" => at(next(), Client::register_as(site, &[PLATFORM], "client_secret_basic")).await,
         _ => Client::unregistered(site, "11111111-2222-3333-4444-555555555555", PLATFORM),
     };
     let mut browser = Browser::of("ada");
     let flow = client.authorize();
-    let on = next();
-    let consent = browser.open(&flow.url).await.page();
-    assert_eq!(answered_by(&consent.answer), Some(on));
-    next();
-    let login = browser.decide(&consent, "approve").await.page();
-    next();
-    let landed = browser.pick(&login).await.client();
+    let asked = next();
+    let consent = at(asked, browser.open(&flow.url)).await.page();
+    assert_eq!(answered_by(&consent.answer), Some(asked));
+    let login = at(next(), browser.decide(&consent, "approve")).await.page();
+    let landed = at(next(), browser.pick(&login)).await.client();
     let code = client.code(&flow, &landed);
-    next();
-    let first = Tokens::from(client.redeem(&code, &flow.verifier).await);
+    let first = Tokens::from(at(next(), client.redeem(&code, &flow.verifier)).await);
     assert_eq!(claims(&first.access)["client_id"], client.id.as_str(), "the presented id, byte for byte");
-    next();
-    assert_eq!(client.redeem(&code, &flow.verifier).await.oauth_error(), (400, "invalid_grant".to_owned()));
+    let again = at(next(), client.redeem(&code, &flow.verifier)).await;
+    assert_eq!(again.oauth_error(), (400, "invalid_grant".to_owned()));
 
     let mut tokens = first.clone();
     for _ in 0..cluster.size() {
-        next();
-        let refreshed = Tokens::from(client.refresh(&tokens.refresh).await);
-        next();
-        let again = Tokens::from(client.refresh(&tokens.refresh).await);
+        let refreshed = Tokens::from(at(next(), client.refresh(&tokens.refresh)).await);
+        let again = Tokens::from(at(next(), client.refresh(&tokens.refresh)).await);
         assert_eq!(again.refresh, refreshed.refresh, "RT-2: one successor, whichever replica is asked");
         assert_eq!(generation(&refreshed.refresh).1, generation(&tokens.refresh).1 + 1);
         tokens = refreshed;
@@ -85,17 +78,15 @@ async fn one_flow(cluster: &Cluster, first: usize, kind: &str) {
         let who = cluster.replica(replica).whoami(&tokens.access).await;
         assert_eq!(who["client_id"], client.id.as_str());
         assert_eq!(who["name"], "Ada Example");
-        cluster.route(Route::Only(replica));
-        let said = introspect(site, &tokens.access).await.expect(200).json();
+        let said = at(replica, introspect(site, &tokens.access)).await.expect(200).json();
         assert_eq!((&said["active"], &said["client_id"]), (&true.into(), &client.id.as_str().into()));
     }
 
-    next();
-    client.revoke(&tokens.refresh).await.expect(200);
+    at(next(), client.revoke(&tokens.refresh)).await.expect(200);
     for _ in 0..cluster.size() {
-        next();
-        assert_eq!(introspect(site, &tokens.access).await.expect(200).json()["active"], false, "REV-01");
-        assert_eq!(client.refresh(&tokens.refresh).await.oauth_error(), (400, "invalid_grant".to_owned()));
+        let said = at(next(), introspect(site, &tokens.access)).await.expect(200).json();
+        assert_eq!(said["active"], false, "REV-01");
+        let refused = at(next(), client.refresh(&tokens.refresh)).await;
+        assert_eq!(refused.oauth_error(), (400, "invalid_grant".to_owned()));
     }
-    cluster.route(Route::Random);
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use dcr_core::session::{ConnectionId, SessionId};
 use dcr_core::store::{Store, UserQuery};
-use dcr_e2e::{Answer, Browser, Client, Cluster, Http, Landing, Random, Route, Tokens};
+use dcr_e2e::{Answer, Browser, Client, Cluster, Http, Landing, Random, Tokens, at};
 use serde_json::json;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -111,6 +111,7 @@ async fn kill_9_loses_nothing(database: Database, replicas: usize, seconds: u64)
     let cluster = cluster(&database, replicas).await;
     let mut random = Random::new(seed());
     let world = Arc::new(World { cluster, over: AtomicBool::new(false), ledger: Mutex::default() });
+    let _diagnosis = world.cluster.diagnosis();
     let began = Instant::now();
 
     let mut workers = JoinSet::new();
@@ -341,11 +342,9 @@ async fn everything_confirmed_is_there(world: &Arc<World>, store: &dyn Store, he
 
         for replica in 0..world.cluster.size() {
             assert_eq!(world.cluster.bearer(replica, &held.access).await, Some(200));
-            world.cluster.route(Route::Only(replica));
-            let said = introspect(site, held.current()).await.expect(200).json();
+            let said = at(replica, introspect(site, held.current())).await.expect(200).json();
             assert_eq!(said["active"], true, "replica {replica}");
         }
-        world.cluster.route(Route::Random);
         let mut held = Held { client: Arc::clone(&held.client), tokens: held.tokens.clone(), access: String::new() };
         refresh(world, &mut held, 1).await;
         old_tokens_are_refused(world, &mut held).await;

@@ -10,6 +10,9 @@
 mod databases;
 mod flow;
 mod kills;
+mod races;
+mod revocation;
+mod rotation;
 mod support;
 
 use std::pin::Pin;
@@ -23,7 +26,13 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(1));
     let mut trials = Vec::new();
     for kind in Kind::ALL {
-        for (group, tests) in [("flow", flow::tests()), ("kills", kills::tests())] {
+        for (group, tests) in [
+            ("flow", flow::tests()),
+            ("kills", kills::tests()),
+            ("races", races::tests()),
+            ("revocation", revocation::tests()),
+            ("rotation", rotation::tests()),
+        ] {
             trials.extend(tests.into_iter().map(|(name, test)| trial(kind, group, name, test)));
         }
     }
