@@ -160,8 +160,9 @@ reasons! {
     /// The provider answered with trouble of its own instead of a code.
     UpstreamFailed = "upstream_failed", Upstream, 502, "temporarily_unavailable",
         "The company login reported a problem of its own. Start again from the app in a minute.";
-    /// The upstream code was refused: it is spent, or was never ours.
-    UpstreamCode = "upstream_code", Upstream, 502, "server_error",
+    /// The upstream code was refused: it is spent, or was never ours. Not a 502: reloading the page is enough to get here,
+    /// and a load balancer that counts those would take a healthy replica out of service.
+    UpstreamCode = "upstream_code", Upstream, 400, "server_error",
         "The company login did not accept the end of this sign-in. Start again from the app.";
     /// The upstream answer, or its ID token, does not hold (UPS-03).
     UpstreamInvalid = "upstream_invalid", Upstream, 502, "server_error",

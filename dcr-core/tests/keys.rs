@@ -62,6 +62,27 @@ async fn everything_survives_each_step_of_a_rotation() {
     support::tokens(&retired.token(&fields).await);
 }
 
+/// SR-16: a session goes on with tokens of the new secret, while what it remembers was hashed with the old one.
+#[tokio::test]
+async fn a_remembered_client_secret_outlives_the_retirement_of_the_key_that_hashed_it() {
+    let store = Arc::new(MemoryStore::new());
+    let old = server(&store, &[1], &[]).await;
+    let code = old.code(U, P, "Ada").await;
+    let mut fields = redemption(U, P, &code);
+    fields.push(("client_secret", "s1"));
+    let before = tokens(&old.token(&fields).await);
+    let refresh = async |world: &World, refresh: &str, secret: &str| {
+        let fields = [("grant_type", "refresh_token"), ("client_id", U), ("refresh_token", refresh)];
+        world.token(&change(&fields, "client_secret", secret)).await
+    };
+    let moved = server(&store, &[2, 1], &[]).await;
+    let during = tokens(&refresh(&moved, &before.refresh, "s1").await);
+    let retired = server(&store, &[2], &[1]).await;
+    assert_error(&refresh(&retired, &during.refresh, "").await, 401, "invalid_client");
+    assert_error(&refresh(&retired, &during.refresh, "s2").await, 401, "invalid_client");
+    tokens(&refresh(&retired, &during.refresh, "s1").await);
+}
+
 /// "So nothing an operator can lose locks platform and loopback clients out for good."
 #[tokio::test]
 async fn with_the_key_gone_an_old_id_is_adopted_with_a_platforms_redirect() {

@@ -114,7 +114,8 @@ impl ClientRules {
                 None => true,
                 Some(None) => secret.is_none(),
                 Some(Some(hash)) => secret.is_some_and(|secret| {
-                    ring.active().iter().any(|keys| {
+                    // Also under a retired key: the session outlives it with tokens of a newer one.
+                    ring.for_client_secrets().any(|keys| {
                         let parts = [credentials.id.as_str().as_bytes(), secret.secret.as_bytes()];
                         keys.mac_is(Purpose::AdoptedSecret, &parts, &hash)
                     })

@@ -168,7 +168,8 @@ pub enum KeyRingError {
     Derivation,
 }
 
-/// The ring: the first secret seals, every active one opens, retired ones verify client ids and client secrets only.
+/// The ring: the first secret seals, every active one opens, retired ones verify client ids and client secrets (derived and
+/// remembered ones) only.
 pub(crate) struct KeyRing {
     active: Vec<KeySet>,
     retired: Vec<KeySet>,
@@ -210,7 +211,12 @@ impl KeyRing {
 
     /// An active or retired set by its id: for client ids and the secrets derived from them.
     pub(crate) fn find_for_client_id(&self, id: &[u8]) -> Option<&KeySet> {
-        self.active.iter().chain(&self.retired).find(|k| k.id.0 == id)
+        self.for_client_secrets().find(|k| k.id.0 == id)
+    }
+
+    /// Active and retired sets: for what says how a client authenticates.
+    pub(crate) fn for_client_secrets(&self) -> impl Iterator<Item = &KeySet> {
+        self.active.iter().chain(&self.retired)
     }
 
     /// Encrypts with AES-256-GCM-SIV: misuse-resistant, because anonymous requests can cause many of these.

@@ -69,17 +69,22 @@ impl Client {
             "response_types": ["code"],
             "token_endpoint_auth_method": auth_method,
         });
-        let http = Http::default();
-        let answer = http.post_json(&site.url("/oauth/register"), &[], &metadata).await.expect(201).json();
+        let answer = Http::default().post_json(&site.url("/oauth/register"), &[], &metadata).await.expect(201).json();
         assert_eq!(answer["token_endpoint_auth_method"], auth_method);
         assert_eq!(answer["redirect_uris"], json!(redirects));
+        Self::registered(site, &answer)
+    }
+
+    /// The client that an answer to a registration describes.
+    pub fn registered(site: &Site, answer: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         Self {
-            id: answer["client_id"].as_str().expect("a client id").to_owned(),
+            id: text(&answer["client_id"]),
             secret: answer["client_secret"].as_str().map(str::to_owned),
-            auth_method: auth_method.to_owned(),
-            redirect: redirects[0].to_owned(),
+            auth_method: text(&answer["token_endpoint_auth_method"]),
+            redirect: text(&answer["redirect_uris"][0]),
             base: site.base().to_owned(),
-            http,
+            http: Http::default(),
         }
     }
 
@@ -151,8 +156,18 @@ impl Client {
         self.token(&[("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
     }
 
+    /// Revokes a token and its session.
+    pub async fn revoke(&self, token: &str) -> Answer {
+        self.post("revoke", &[("token", token)]).await
+    }
+
     /// A token request with this client's credentials.
     pub async fn token(&self, form: &[(&str, &str)]) -> Answer {
+        self.post("token", form).await
+    }
+
+    /// A request to an endpoint with this client's credentials.
+    async fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> Answer {
         let mut form = form.to_vec();
         let mut headers = Vec::new();
         let secret = self.secret.as_deref().unwrap_or_default();
@@ -164,7 +179,7 @@ impl Client {
             "client_secret_post" => form.extend([("client_id", self.id.as_str()), ("client_secret", secret)]),
             _ => form.push(("client_id", &self.id)),
         }
-        self.http.post_form(&format!("{}/oauth/token", self.base), &headers, &form).await
+        self.http.post_form(&format!("{}/oauth/{endpoint}", self.base), &headers, &form).await
     }
 }
 

@@ -49,16 +49,30 @@ impl Default for Http {
 impl Http {
     /// Sends a request and reads the answer.
     pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: String) -> Answer {
-        let mut request = self.0.request(method.clone(), url).body(body);
+        let answer = self.try_send(method.clone(), url, headers, body).await;
+        answer.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"))
+    }
+
+    /// The same where a server may be gone.
+    ///
+    /// # Errors
+    /// If there is no answer, or only the beginning of one.
+    pub async fn try_send(
+        &self,
+        method: Method,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Result<Answer, reqwest::Error> {
+        let mut request = self.0.request(method, url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("{method} {url}: {error:?}"));
-        Answer {
-            status: response.status(),
-            headers: response.headers().clone(),
-            body: response.text().await.unwrap_or_else(|error| panic!("{method} {url}: {error:?}")),
+        if let Some((name, value)) = crate::balancer::only() {
+            request = request.header(name, value);
         }
+        let response = request.send().await?;
+        Ok(Answer { status: response.status(), headers: response.headers().clone(), body: response.text().await? })
     }
 
     /// GET.

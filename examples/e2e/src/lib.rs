@@ -14,14 +14,20 @@
 //!
 //! Everything here belongs to tests: what does not go as expected panics and says what came instead.
 
+mod balancer;
 mod browser;
 mod client;
+mod cluster;
 mod http;
+mod random;
 mod site;
 mod world;
 
+pub use self::balancer::{Balancer, Forwarded, Traffic, at};
 pub use self::browser::{Browser, Landing, Page};
 pub use self::client::{Client, Flow, Tokens};
+pub use self::cluster::{Cluster, Diagnosis, FRAMEWORK, SECRETS, Variables};
 pub use self::http::{Answer, Http};
+pub use self::random::Random;
 pub use self::site::Site;
 pub use self::world::{Directory, Framework, World};

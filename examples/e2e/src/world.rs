@@ -27,7 +27,11 @@ impl Framework {
     /// All of them.
     pub const ALL: &[Self] = &[Self::Axum, Self::Warp];
 
-    async fn serve(self, example: Example) {
+    /// Serves until a stop is asked for.
+    ///
+    /// # Panics
+    /// If the server breaks off.
+    pub async fn serve(self, example: Example) {
         let served = match self {
             Self::Axum => axum_server::serve(example).await,
             Self::Warp => warp_server::serve(example).await,
