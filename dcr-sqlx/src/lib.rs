@@ -23,7 +23,15 @@ mod dialect;
 mod end;
 mod failure;
 mod file;
+mod held;
 mod migrate;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod opening;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod retry;
 mod rows;
 mod sign_in;
 mod sql;
@@ -43,6 +51,14 @@ pub use self::store::SqlStore;
 #[cfg(feature = "sqlite")]
 pub type SqliteStore = SqlStore<sqlx::Sqlite>;
 
+/// A store in PostgreSQL.
+#[cfg(feature = "postgres")]
+pub type PostgresStore = SqlStore<sqlx::Postgres>;
+
+/// A store in MySQL or MariaDB.
+#[cfg(feature = "mysql")]
+pub type MySqlStore = SqlStore<sqlx::MySql>;
+
 /// Opens the database that `url` names, by its scheme, and brings its tables up to date.
 ///
 /// # Errors
@@ -53,7 +69,13 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, OpenError> {
         Some("sqlite") => Ok(Arc::new(SqliteStore::open(url).await?)),
         #[cfg(not(feature = "sqlite"))]
         Some("sqlite") => Err(OpenError::MissingFeature { scheme: "sqlite", feature: "sqlite" }),
+        #[cfg(feature = "postgres")]
+        Some("postgres" | "postgresql") => Ok(Arc::new(PostgresStore::open(url).await?)),
+        #[cfg(not(feature = "postgres"))]
         Some("postgres" | "postgresql") => Err(OpenError::MissingFeature { scheme: "postgres", feature: "postgres" }),
+        #[cfg(feature = "mysql")]
+        Some("mysql" | "mariadb") => Ok(Arc::new(MySqlStore::open(url).await?)),
+        #[cfg(not(feature = "mysql"))]
         Some("mysql" | "mariadb") => Err(OpenError::MissingFeature { scheme: "mysql", feature: "mysql" }),
         _ => Err(OpenError::UnknownScheme),
     }
