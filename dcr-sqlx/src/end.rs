@@ -65,10 +65,7 @@ pub(crate) async fn unblock<DB: Dialect>(
 }
 
 /// The kind of the first that is blocked.
-pub(crate) async fn blocked<DB: Dialect>(
-    db: &mut Held<DB>,
-    targets: &[Target],
-) -> Result<Option<BlockKind>, Failure> {
+pub(crate) async fn blocked<DB: Dialect>(db: &mut Held<DB>, targets: &[Target]) -> Result<Option<BlockKind>, Failure> {
     for key in targets.iter().filter_map(Target::block_key) {
         if is_blocked(db, &key).await? {
             return Ok(Some(key.0));
@@ -109,11 +106,7 @@ async fn end_all<DB: Dialect>(
     let mut values = values![now, reason];
     values.push(key);
     let ended = db.execute(end, values).await?;
-    if usize::try_from(ended) == Ok(found.len()) {
-        Ok(found)
-    } else {
-        Err(changed())
-    }
+    if usize::try_from(ended) == Ok(found.len()) { Ok(found) } else { Err(changed()) }
 }
 
 /// The sessions that were found are not those that would be ended.

@@ -10,8 +10,17 @@ use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
 
 /// What sqlx understands, but for what the store decides: it writes UTF-8 and no local times.
 const PARAMETERS: &[&str] = &[
-    "sslmode", "ssl-mode", "sslca", "ssl-ca", "sslcert", "ssl-cert", "sslkey", "ssl-key", "statement-cache-capacity",
-    "socket", "charset",
+    "sslmode",
+    "ssl-mode",
+    "sslca",
+    "ssl-ca",
+    "sslcert",
+    "ssl-cert",
+    "sslkey",
+    "ssl-key",
+    "statement-cache-capacity",
+    "socket",
+    "charset",
 ];
 
 /// What every connection is told, once.

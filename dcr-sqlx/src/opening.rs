@@ -69,8 +69,8 @@ pub(crate) fn malformed(error: impl Into<sqlx::error::BoxDynError>) -> sqlx::Err
 
 /// Says so if anybody on the way to the database could be the database.
 pub(crate) fn warn_unless_verified(host: &str, is_socket: bool, verified: bool) {
-    let is_local = host == "localhost"
-        || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let is_local =
+        host == "localhost" || host.trim_matches(['[', ']']).parse().is_ok_and(|address: IpAddr| address.is_loopback());
     if !verified && !is_socket && !is_local {
         tracing::warn!(
             host,
@@ -163,7 +163,8 @@ mod tests {
 
     #[test]
     fn a_parameter_that_means_nothing_is_refused_and_its_value_not_repeated() {
-        for url in ["mysql://db/dcr?passwort=geheim", "mysql://db/dcr?sslmod=geheim", "mysql://db/dcr?max-connections=geheim"]
+        for url in
+            ["mysql://db/dcr?passwort=geheim", "mysql://db/dcr?sslmod=geheim", "mysql://db/dcr?max-connections=geheim"]
         {
             let error = Address::parse(url, KNOWN).unwrap_err().to_string();
             assert!(error.contains("means nothing"), "{error}");

@@ -77,11 +77,7 @@ async fn idle_longest<DB: Dialect>(
 }
 
 /// Records the presented id, and forgets the aliases above the cap.
-async fn use_alias<DB: Dialect>(
-    db: &mut Held<DB>,
-    sign_in: &SignIn,
-    connection: ConnectionId,
-) -> Result<(), Failure> {
+async fn use_alias<DB: Dialect>(db: &mut Held<DB>, sign_in: &SignIn, connection: ConnectionId) -> Result<(), Failure> {
     let alias = &sign_in.session.client_id;
     db.execute(DB::SQL.put_alias, values![&connection, alias, sign_in.now, sign_in.now]).await?;
     let count = db.fetch_one(DB::SQL.count_aliases, values![&connection], Columns::count).await?;

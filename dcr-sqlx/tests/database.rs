@@ -7,11 +7,11 @@ mod rows;
 
 use std::sync::Arc;
 
+use dcr_core::Platform;
 use dcr_core::Secret;
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{ConnectionId, Generation, Session, SessionId};
 use dcr_core::store::{Advance, Advanced, Counts, EventQuery, SessionView, SignedIn, Store, StoreError, Target};
-use dcr_core::Platform;
 use dcr_sqlx::{OpenError, SqliteStore};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};

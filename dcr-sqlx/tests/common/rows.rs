@@ -2,7 +2,7 @@
 
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
-use dcr_core::store::{Advance, SignIn};
+use dcr_core::store::SignIn;
 use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, SoftwareKey, Timestamp};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -60,8 +60,4 @@ pub(crate) fn sign_in(n: u8) -> SignIn {
         user,
         now,
     }
-}
-
-pub(crate) fn advance(from: u32) -> Advance {
-    Advance { from: Generation::new(from), now: at(500), expires_at: at(900), adopted_secret: None }
 }

@@ -22,6 +22,9 @@ mod servers;
 #[path = "../common/two.rs"]
 mod two;
 
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+use self::servers::Database;
+
 #[cfg(not(all(feature = "postgres", feature = "mysql")))]
 fn main() {
     eprintln!("nothing runs here without the features `postgres` and `mysql` of dcr-sqlx");
@@ -32,14 +35,16 @@ fn main() -> std::process::ExitCode {
     let arguments = libtest_mimic::Arguments::from_args();
     let mut trials = Vec::new();
     for kind in servers::Kind::ALL {
-        let add = |trials: &mut Vec<_>, group: &str, tests: Vec<(&'static str, Test)>| {
+        let mut add = |group: &str, tests: Vec<(&'static str, Test)>| {
             trials.extend(tests.into_iter().map(|(name, test)| trial(kind, group, name, test)));
         };
-        add(&mut trials, "contract", contract::of_one_process());
-        add(&mut trials, "contract_of_two_processes", contract::of_two_processes());
-        add(&mut trials, "database", database::tests(kind));
-        add(&mut trials, "opening", opening::tests(kind));
-        add(&mut trials, "failures", failures::tests(kind));
+        add("contract", contract::of_one_process());
+        if matches!(kind, servers::Kind::Postgres | servers::Kind::MySql) {
+            add("contract_of_two_processes", contract::of_two_processes());
+            add("database", database::tests());
+            add("opening", opening::tests());
+            add("failures", failures::tests());
+        }
     }
     for kind in [servers::Kind::Postgres, servers::Kind::MySql] {
         if servers::Server::of(kind).is_none() && !arguments.list {
@@ -47,12 +52,14 @@ fn main() -> std::process::ExitCode {
             eprintln!("NOT TESTED: {name}, for {variable} is not set (see `.ci/databases`); its tests are ignored");
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    servers::clean_up();
+    conclusion.exit_code()
 }
 
-/// A test on a fresh database.
+/// A test on a database.
 #[cfg(all(feature = "postgres", feature = "mysql"))]
-type Test = fn(servers::Database) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+type Test = fn(Database) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Tests by name.
 #[cfg(all(feature = "postgres", feature = "mysql"))]
@@ -65,11 +72,14 @@ pub(crate) use tests;
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 fn trial(kind: servers::Kind, group: &str, name: &str, test: Test) -> libtest_mimic::Trial {
     let server = servers::Server::of(kind);
-    let ignored = server.is_none();
+    let (ignored, of_its_own) = (server.is_none(), !group.starts_with("contract"));
     let run = move || {
         let server = server.ok_or_else(|| format!("{} is not set", kind.variable()))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build()?;
-        runtime.block_on(async { test(servers::Database::fresh(server).await).await });
+        runtime.block_on(async {
+            let database = if of_its_own { Database::fresh(server).await } else { Database::tables(server).await };
+            test(database).await;
+        });
         Ok(())
     };
     libtest_mimic::Trial::test(format!("{}::{group}::{name}", kind.name()), run).with_ignored_flag(ignored)

@@ -73,7 +73,9 @@ pub(crate) async fn run(url: &Url, sql: &str) -> Result<Vec<String>, sqlx::Error
         let rows = sql.fetch_all(&mut connection).await?;
         connection.close().await?;
         // Names from the information schema come as bytes where a collation says so.
-        rows.iter().map(|row| Ok(String::from_utf8_lossy(&row.try_get_unchecked::<Vec<u8>, _>(0)?).into_owned())).collect()
+        rows.iter()
+            .map(|row| Ok(String::from_utf8_lossy(&row.try_get_unchecked::<Vec<u8>, _>(0)?).into_owned()))
+            .collect()
     } else {
         let mut connection = sqlx::PgConnection::connect(url.as_str()).await?;
         let rows = sql.fetch_all(&mut connection).await?;
@@ -87,11 +89,41 @@ pub(crate) async fn run(url: &Url, sql: &str) -> Result<Vec<String>, sqlx::Error
 pub(crate) struct Database {
     pub(crate) server: Server,
     pub(crate) name: String,
+    /// A schema of its own in a database that several tests share; quicker to make.
+    schema: Option<String>,
+}
+
+/// The databases that tests share, for those who clean up.
+static SHARED: tokio::sync::Mutex<Vec<(Kind, Arc<Database>)>> = tokio::sync::Mutex::const_new(Vec::new());
+
+/// Drops the databases that tests shared.
+pub(crate) fn clean_up() {
+    SHARED.blocking_lock().clear();
 }
 
 impl Database {
     pub(crate) async fn fresh(server: Server) -> Self {
         Self::with(server, "").await
+    }
+
+    /// Tables of its own: in a database on MySQL, in a schema on PostgreSQL, where databases take long to make.
+    pub(crate) async fn tables(server: Server) -> Self {
+        if server.kind.is_mysql() {
+            return Self::fresh(server).await;
+        }
+        let mut shared = SHARED.lock().await;
+        let database = match shared.iter().find(|(kind, _)| *kind == server.kind) {
+            Some((_, database)) => Arc::clone(database),
+            None => {
+                let database = Arc::new(Self::fresh(server.clone()).await);
+                shared.push((server.kind, Arc::clone(&database)));
+                database
+            }
+        };
+        drop(shared);
+        let schema = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        database.run(&format!("CREATE SCHEMA {schema}")).await;
+        Self { server, name: database.name.clone(), schema: Some(schema) }
     }
 
     /// With options of CREATE DATABASE.
@@ -102,7 +134,7 @@ impl Database {
         if server.kind == Kind::Serializable {
             server.run(&format!("ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")).await;
         }
-        Self { server, name }
+        Self { server, name, schema: None }
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -115,6 +147,9 @@ impl Database {
         url.set_path(&self.name);
         if self.kind() == Kind::Unprepared {
             url.query_pairs_mut().append_pair("statement-cache-capacity", "0");
+        }
+        if let Some(schema) = &self.schema {
+            url.query_pairs_mut().append_pair("options[search_path]", schema);
         }
         url
     }
@@ -148,7 +183,8 @@ impl Database {
     /// Ends every connection to it but the one that asks.
     pub(crate) async fn kill_connections(&self) {
         if self.kind().is_mysql() {
-            let of_it = format!("SELECT CAST(id AS CHAR) FROM information_schema.processlist WHERE db = '{}'", self.name);
+            let of_it =
+                format!("SELECT CAST(id AS CHAR) FROM information_schema.processlist WHERE db = '{}'", self.name);
             for id in run(&self.server.url, &of_it).await.unwrap() {
                 // One may be gone by itself.
                 let _ = run(&self.server.url, &format!("KILL {id}")).await;
@@ -162,8 +198,15 @@ impl Database {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        let force = if self.kind().is_mysql() { "" } else { " WITH (FORCE)" };
-        let (url, sql) = (self.server.url.clone(), format!("DROP DATABASE IF EXISTS {}{force}", self.name));
+        let mut url = self.server.url.clone();
+        let sql = match &self.schema {
+            Some(schema) => {
+                url.set_path(&self.name);
+                format!("DROP SCHEMA {schema} CASCADE")
+            }
+            None if self.kind().is_mysql() => format!("DROP DATABASE {}", self.name),
+            None => format!("DROP DATABASE {} WITH (FORCE)", self.name),
+        };
         // Nothing is awaited where a guard is dropped, and a runtime does not run in another.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
