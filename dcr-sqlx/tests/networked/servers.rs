@@ -108,7 +108,8 @@ impl Database {
 
     /// Tables of its own: in a database on MySQL, in a schema on PostgreSQL, where databases take long to make.
     pub(crate) async fn tables(server: Server) -> Self {
-        if server.kind.is_mysql() {
+        // A proxy does not pass on the option that chooses a schema.
+        if matches!(server.kind, Kind::MySql | Kind::Unprepared) {
             return Self::fresh(server).await;
         }
         let mut shared = SHARED.lock().await;
