@@ -37,6 +37,13 @@ pub(crate) struct Address {
 impl Address {
     /// Refuses parameters that are not in `known`. Nothing of the URL is repeated but their names.
     pub(crate) fn parse(url: &str, known: &[&str]) -> Result<Self, OpenError> {
+        // With a `/`, `?` or `#` in it as it is, a part of the password would be taken for the host, and told as such.
+        let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+        if authority.split_once(['/', '?', '#']).is_some_and(|(_, rest)| rest.contains('@')) {
+            return Err(OpenError::Url(malformed(
+                "in user name, password and parameters write %2F for /, %3F for ?, %23 for #, %40 for @, %25 for %",
+            )));
+        }
         let mut url: Url = url.parse().map_err(|error: url::ParseError| OpenError::Url(malformed(error)))?;
         let mut address = Self { url: url.clone(), max_connections: CONNECTIONS, unprepared: false };
         let mut kept = Vec::new();
@@ -159,6 +166,17 @@ mod tests {
         let plain = Address::parse("postgres://db/dcr", KNOWN).unwrap();
         assert_eq!((plain.url.as_str(), plain.max_connections), ("postgres://db/dcr", CONNECTIONS));
         assert!(Address::parse("postgres://db/dcr?statement-cache-capacity=0", KNOWN).unwrap().unprepared);
+    }
+
+    #[test]
+    fn a_password_that_is_not_encoded_is_not_taken_for_a_host() {
+        for url in
+            ["mysql://u:ge/heim@db/dcr", "mysql://u:ge?heim@db/dcr", "mysql://u:ge#heim@db/dcr", "mysql://u:@/12@db/d"]
+        {
+            let error = Address::parse(url, KNOWN).unwrap_err().to_string();
+            assert!(error.contains("%2F") && !error.contains("ge"), "{error}");
+        }
+        assert_eq!(Address::parse("mysql://u:g@h@db/dcr", KNOWN).unwrap().url.password(), Some("g%40h"));
     }
 
     #[test]
