@@ -3,6 +3,8 @@
 //! Everything else is written once, generic over [`Dialect`]. The calls are trait methods with equal bodies (the macro
 //! `driver_calls`), because sqlx's own bounds hold on foreign types and would have to be repeated on every function.
 
+use std::time::Duration;
+
 use sqlx::error::{BoxDynError, DatabaseError};
 use sqlx::{Arguments, Database, IntoArguments};
 
@@ -14,6 +16,11 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
     #[doc(hidden)]
     const SQL: Statements;
 
+    /// How long a method may take, waits and repeats included, where the database is behind a network that may swallow
+    /// what is sent. `None` where it is part of this process and has time-outs of its own.
+    #[doc(hidden)]
+    const DEADLINE: Option<Duration>;
+
     /// What an error of this database means.
     #[doc(hidden)]
     fn fault(error: &dyn DatabaseError) -> Fault;
@@ -22,12 +29,20 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
     #[doc(hidden)]
     fn add(arguments: &mut Self::Arguments, value: Value) -> Result<(), BoxDynError>;
 
-    /// Runs a statement; the number of rows that it matched.
+    /// Runs a text that has no values and is not prepared: the beginning and the end of a transaction.
+    #[doc(hidden)]
+    fn command(
+        connection: &mut Self::Connection,
+        sql: &'static str,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Runs a statement; the number of rows that it matched. One that is not `kept` is prepared for this once.
     #[doc(hidden)]
     fn execute(
         connection: &mut Self::Connection,
         sql: &'static str,
         arguments: Self::Arguments,
+        kept: bool,
     ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
 
     /// Runs a query; its rows.
@@ -36,11 +51,16 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
         connection: &mut Self::Connection,
         sql: &'static str,
         arguments: Self::Arguments,
+        kept: bool,
     ) -> impl Future<Output = Result<Vec<Self::Row>, sqlx::Error>> + Send;
 
     /// The integer in a column.
     #[doc(hidden)]
     fn integer(row: &Self::Row, column: usize) -> Result<Option<i64>, sqlx::Error>;
+
+    /// The word in a column.
+    #[doc(hidden)]
+    fn word(row: &Self::Row, column: usize) -> Result<Option<String>, sqlx::Error>;
 
     /// The text in a column.
     #[doc(hidden)]
@@ -51,57 +71,81 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
     fn bytes(row: &Self::Row, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error>;
 }
 
-/// The calls of [`Dialect`] whose bodies are the same text for each database.
-#[cfg(feature = "sqlite")]
+/// The calls of [`Dialect`] whose bodies are the same text for each database. Words and texts each are a `String` or, where
+/// that suits the database better, `bytes`.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! driver_calls {
-    () => {
+    (words: $word:ident, texts: $text:ident) => {
         fn add(arguments: &mut Self::Arguments, value: $crate::rows::Value) -> Result<(), sqlx::error::BoxDynError> {
             use sqlx::Arguments as _;
             match value {
                 $crate::rows::Value::Integer(value) => arguments.add(value),
-                $crate::rows::Value::Text(value) => arguments.add(value),
+                $crate::rows::Value::Word(value) => $crate::dialect::driver_calls!(@write $word, arguments, value),
+                $crate::rows::Value::Text(value) => $crate::dialect::driver_calls!(@write $text, arguments, value),
                 $crate::rows::Value::Bytes(value) => arguments.add(value),
             }
+        }
+
+        async fn command(connection: &mut Self::Connection, sql: &'static str) -> Result<(), sqlx::Error> {
+            sqlx::raw_sql(sql).execute(connection).await.map(|_| ())
         }
 
         async fn execute(
             connection: &mut Self::Connection,
             sql: &'static str,
             arguments: Self::Arguments,
+            kept: bool,
         ) -> Result<u64, sqlx::Error> {
-            sqlx::query_with(sql, arguments).execute(connection).await.map(|done| done.rows_affected())
+            let query = sqlx::query_with(sql, arguments).persistent(kept);
+            query.execute(connection).await.map(|done| done.rows_affected())
         }
 
         async fn fetch(
             connection: &mut Self::Connection,
             sql: &'static str,
             arguments: Self::Arguments,
+            kept: bool,
         ) -> Result<Vec<Self::Row>, sqlx::Error> {
-            sqlx::query_with(sql, arguments).fetch_all(connection).await
+            sqlx::query_with(sql, arguments).persistent(kept).fetch_all(connection).await
         }
 
         fn integer(row: &Self::Row, column: usize) -> Result<Option<i64>, sqlx::Error> {
             sqlx::Row::try_get(row, column)
         }
 
+        fn word(row: &Self::Row, column: usize) -> Result<Option<String>, sqlx::Error> {
+            $crate::dialect::driver_calls!(@read $word, row, column)
+        }
+
         fn text(row: &Self::Row, column: usize) -> Result<Option<String>, sqlx::Error> {
-            sqlx::Row::try_get(row, column)
+            $crate::dialect::driver_calls!(@read $text, row, column)
         }
 
         fn bytes(row: &Self::Row, column: usize) -> Result<Option<Vec<u8>>, sqlx::Error> {
             sqlx::Row::try_get(row, column)
         }
     };
+    (@write string, $arguments:ident, $value:ident) => { $arguments.add($value) };
+    (@write bytes, $arguments:ident, $value:ident) => { $arguments.add($value.map(String::into_bytes)) };
+    (@read string, $row:ident, $column:ident) => { sqlx::Row::try_get($row, $column) };
+    (@read bytes, $row:ident, $column:ident) => {
+        match Self::bytes($row, $column)?.map(String::from_utf8).transpose() {
+            Ok(text) => Ok(text),
+            Err(error) => Err(sqlx::Error::Decode(error.utf8_error().into())),
+        }
+    };
 }
-#[cfg(feature = "sqlite")]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) use driver_calls;
 
 /// What an error of the database means.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Another transaction was in the way: the same one again may go through.
+    /// Another transaction was in the way and this one was rolled back: the same one again may go through.
     Conflict,
+    /// The database hung up, or is about to: what was not committed is rolled back, and another connection may do.
+    Lost,
     /// The database cannot do it now.
     Unavailable,
     /// It never should have been asked, or is damaged.
@@ -118,19 +162,28 @@ macro_rules! statements {
         }
 
         impl Statements {
-            /// Every text but `begin`, with its name.
-            #[cfg(test)]
-            pub(crate) fn to_prepare(self) -> Vec<(&'static str, &'static str)> {
-                [$((stringify!($name), self.$name)),*].into_iter().filter(|(name, _)| *name != "begin").collect()
+            /// Every text that is prepared, with its name.
+            #[doc(hidden)]
+            #[must_use]
+            pub fn to_prepare(self) -> Vec<(&'static str, &'static str)> {
+                [$((stringify!($name), self.$name)),*]
+                    .into_iter()
+                    .filter(|(name, sql)| *name != "begin" && !(sql.is_empty() && name.ends_with("_blocks")))
+                    .collect()
             }
         }
     };
 }
 
 statements! {
-    /// Begins a transaction that writes. Of two that overlap, one must wait for the other or fail with a conflict where
-    /// `sign_in` reads what `block` writes and the other way round: serialisable, or behind one lock.
+    /// Begins a transaction that writes.
     begin,
+    /// The first statement of a transaction that reads blocks and opens a session: from here to its end no block comes
+    /// to be. Empty where `begin` itself waits for every other transaction.
+    hold_blocks,
+    /// The first statement of a transaction that blocks: it waits for those that hold the blocks, and they for it. Empty
+    /// where `hold_blocks` is.
+    change_blocks,
 
     /// Inserts a user, or brings name and e-mail up to date.
     put_user,
@@ -166,7 +219,8 @@ statements! {
     /// generation is set first: some databases see the new one afterwards.
     catch_up,
 
-    /// The session of this id, if it has not ended and was opened by a time.
+    /// The session of this id, if it has not ended and was opened by a time. What this and the next four find, no other transaction changes until
+    /// this one is over.
     not_ended_session,
     /// A connection's sessions that have not ended.
     not_ended_of_connection,
@@ -189,7 +243,7 @@ statements! {
     /// The feed.
     ended_since,
 
-    /// Inserts a block unless it is there; matches no row then.
+    /// Inserts a block that was not there a moment ago. If it is there now: matches no row, or fails with a conflict.
     block,
     /// Deletes a block.
     unblock,
@@ -241,8 +295,10 @@ statements! {
     /// The users with the most live sessions.
     busiest,
 
-    /// Deletes some sessions that lapsed or ended before a time.
-    sweep,
+    /// Deletes some sessions that lapsed before a time.
+    sweep_lapsed,
+    /// Deletes some sessions that ended before a time.
+    sweep_ended,
     /// Inserts the secret unless there is one.
     put_secret,
     /// The secret.

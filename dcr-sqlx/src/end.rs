@@ -7,30 +7,31 @@ use dcr_core::store::{BlockKind, Ending, StoreError, Target};
 use crate::SqlStore;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
-use crate::rows::{Columns, END_OF_TIME, Value, of_event, values};
-use crate::store::{commit, execute, fetch, fetch_one};
+use crate::held::Held;
+use crate::rows::{Columns, END_OF_TIME, Value, Word, of_event, values};
 
 pub(crate) async fn revoke<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
     let mut transaction = store.begin().await?;
-    let ended = end_all::<DB>(&mut transaction, ending).await?;
+    let ended = end_all(&mut transaction, ending).await?;
     if !ended.is_empty() {
-        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(&ending.event)).await?;
-        commit(transaction).await?;
+        transaction.execute(DB::SQL.add_event, of_event(&ending.event)).await?;
+        transaction.commit().await?;
     }
     Ok(ended)
 }
 
 pub(crate) async fn block<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
-    let mut transaction = store.begin().await?;
-    // The block first: a sign-in that waits for this transaction then finds it.
+    let mut transaction = store.begin_for(DB::SQL.change_blocks).await?;
     let new = match ending.target.block_key() {
-        Some(key) => execute::<DB>(&mut transaction, DB::SQL.block, of_block(&key)).await? > 0,
-        None => false,
+        Some(key) if !is_blocked(&mut transaction, &key).await? => {
+            transaction.execute(DB::SQL.block, of_block(&key)).await? > 0
+        }
+        _ => false,
     };
-    let ended = end_all::<DB>(&mut transaction, ending).await?;
+    let ended = end_all(&mut transaction, ending).await?;
     if new || !ended.is_empty() {
-        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(&ending.event)).await?;
-        commit(transaction).await?;
+        transaction.execute(DB::SQL.add_event, of_event(&ending.event)).await?;
+        transaction.commit().await?;
     }
     Ok(ended)
 }
@@ -42,34 +43,35 @@ pub(crate) async fn unblock<DB: Dialect>(
 ) -> Result<bool, Failure> {
     let Some(key) = target.block_key() else { return Ok(false) };
     let mut transaction = store.begin().await?;
-    if execute::<DB>(&mut transaction, DB::SQL.unblock, of_block(&key)).await? == 0 {
+    if transaction.execute(DB::SQL.unblock, of_block(&key)).await? == 0 {
         return Ok(false);
     }
-    execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
-    commit(transaction).await?;
+    transaction.execute(DB::SQL.add_event, of_event(event)).await?;
+    transaction.commit().await?;
     Ok(true)
 }
 
 /// The kind of the first that is blocked.
-pub(crate) async fn blocked<DB: Dialect>(
-    db: &mut DB::Connection,
-    targets: &[Target],
-) -> Result<Option<BlockKind>, Failure> {
+pub(crate) async fn blocked<DB: Dialect>(db: &mut Held<DB>, targets: &[Target]) -> Result<Option<BlockKind>, Failure> {
     for key in targets.iter().filter_map(Target::block_key) {
-        if fetch_one::<DB, _>(db, DB::SQL.is_blocked, of_block(&key), Columns::integer).await?.is_some() {
+        if is_blocked(db, &key).await? {
             return Ok(Some(key.0));
         }
     }
     Ok(None)
 }
 
+async fn is_blocked<DB: Dialect>(db: &mut Held<DB>, key: &(BlockKind, Vec<u8>)) -> Result<bool, Failure> {
+    Ok(db.fetch_one(DB::SQL.is_blocked, of_block(key), Columns::integer).await?.is_some())
+}
+
 fn of_block((kind, target): &(BlockKind, Vec<u8>)) -> Vec<Value> {
-    values![kind.as_str(), target.as_slice()]
+    values![Word(kind.as_str()), target.as_slice()]
 }
 
 /// Ends the sessions of the target that have not ended. If one came or went between the two statements, which some
 /// isolation levels allow, that is a conflict.
-async fn end_all<DB: Dialect>(db: &mut DB::Connection, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
+async fn end_all<DB: Dialect>(db: &mut Held<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
     let sql = &DB::SQL;
     let (find, end, key) = match &ending.target {
         Target::Session(id) => (sql.not_ended_session, sql.end_session, Value::from(id)),
@@ -80,15 +82,16 @@ async fn end_all<DB: Dialect>(db: &mut DB::Connection, ending: &Ending) -> Resul
         other => return Err(Failure::Store(StoreError::Inconsistent(format!("cannot revoke {other:?}")))),
     };
     let until = ending.opened_until.unwrap_or(END_OF_TIME);
-    let found = fetch::<DB, _>(db, find, vec![key.clone(), until.into()], Columns::session_id).await?;
+    let found = db.fetch(find, vec![key.clone(), until.into()], Columns::session_id).await?;
     if found.is_empty() {
         return Ok(found);
     }
     let values = vec![ending.now.into(), ending.reason.as_str().into(), key, until.into()];
-    let ended = execute::<DB>(db, end, values).await?;
-    if usize::try_from(ended) == Ok(found.len()) {
-        Ok(found)
-    } else {
-        Err(Failure::Conflict(sqlx::Error::Protocol("sessions came or went while they were ended".to_owned())))
-    }
+    let ended = db.execute(end, values).await?;
+    if usize::try_from(ended) == Ok(found.len()) { Ok(found) } else { Err(changed()) }
+}
+
+/// The sessions that were found are not those that would be ended.
+pub(crate) fn changed() -> Failure {
+    Failure::Conflict(sqlx::Error::Protocol("sessions came or went while they were ended".to_owned()))
 }

@@ -12,19 +12,23 @@ pub(crate) enum Failure {
     Conflict(sqlx::Error),
     /// A row with this key exists already.
     Taken(sqlx::Error),
+    /// The connection is gone and nothing was committed: the same transaction on another one may go through.
+    Lost(sqlx::Error),
     /// Anything else.
     Store(StoreError),
 }
 
-/// What an error of sqlx means.
+/// What an error of sqlx means, in a statement that commits nothing.
 pub(crate) fn failure<DB: Dialect>(error: sqlx::Error) -> Failure {
     match &error {
         sqlx::Error::Database(database) if database.kind() == ErrorKind::UniqueViolation => Failure::Taken(error),
         sqlx::Error::Database(database) => match DB::fault(database.as_ref()) {
             Fault::Conflict => Failure::Conflict(error),
+            Fault::Lost => Failure::Lost(error),
             Fault::Unavailable => unavailable(error),
             Fault::Inconsistent => inconsistent(&error),
         },
+        sqlx::Error::Io(_) if DB::DEADLINE.is_some() => Failure::Lost(error),
         sqlx::Error::Encode(_)
         | sqlx::Error::Decode(_)
         | sqlx::Error::ColumnDecode { .. }
@@ -39,18 +43,28 @@ pub(crate) fn failure<DB: Dialect>(error: sqlx::Error) -> Failure {
     }
 }
 
-fn unavailable(error: sqlx::Error) -> Failure {
-    Failure::Store(StoreError::Unavailable(Box::new(error)))
+pub(crate) fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
+    Failure::Store(StoreError::Unavailable(error.into()))
 }
 
 fn inconsistent(error: &sqlx::Error) -> Failure {
     Failure::Store(StoreError::Inconsistent(error.to_string()))
 }
 
+impl Failure {
+    /// The same, of a statement that commits: whether it did before the connection was lost, nobody knows.
+    pub(crate) fn of_commit(self) -> Self {
+        match self {
+            Self::Lost(error) => unavailable(error),
+            other => other,
+        }
+    }
+}
+
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Conflict(error) => Self::Unavailable(Box::new(error)),
+            Failure::Conflict(error) | Failure::Lost(error) => Self::Unavailable(Box::new(error)),
             Failure::Taken(error) => Self::Inconsistent(error.to_string()),
             Failure::Store(error) => error,
         }

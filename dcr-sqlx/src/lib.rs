@@ -1,4 +1,4 @@
-//! SQL persistence for [`dcr_core`]: a [`Store`] in SQLite.
+//! SQL persistence for [`dcr_core`]: a [`Store`] in SQLite, PostgreSQL, MySQL or MariaDB.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), dcr_sqlx::OpenError> {
@@ -7,24 +7,92 @@
 //! # }
 //! ```
 //!
-//! The database and its tables are made on first use; a server needs no step before it starts. The file is readable by
-//! its owner only, for the store may keep the server's secret. The tables begin with `dcr_` and their migrations are
-//! counted in `_dcr_migrations`, so the file may be one in which the host application keeps tables of its own. It is
-//! switched to write-ahead logging (`dcr.db-wal` and `dcr.db-shm` appear beside it and belong to it).
+//! | database | URL | feature | tested on |
+//! | --- | --- | --- | --- |
+//! | SQLite | `sqlite://dcr.db` | `sqlite` (default) | the one that is compiled in |
+//! | PostgreSQL | `postgres://user:password@host/dcr` | `postgres` | 15 |
+//! | MySQL, MariaDB | `mysql://user:password@host/dcr` | `mysql` | MariaDB 10.11; written for MySQL 8 and MariaDB 10.6 on |
 //!
-//! Several processes on one machine may share the file. A process notices when its file was deleted or replaced and
-//! answers [`StoreError::Unavailable`](dcr_core::store::StoreError::Unavailable) until it is restarted; then it makes a
-//! new one.
+//! The tables are made on first use and brought up to date at each start; a server needs no step before it. They begin with
+//! `dcr_`, and their migrations are counted in `_dcr_migrations`, so the database may be one in which the host application
+//! keeps tables of its own, with sqlx's migrations or others. Replicas may start at once.
 //!
-//! The store is written once, generic over the database: [`SqlStore`] holds the transactions, a dialect the SQL texts.
-//! Every dialect passes the conformance suite of `dcr_core::store` (its feature `conformance`).
+//! The store is written once, generic over the database: [`SqlStore`] holds the transactions, a dialect the SQL texts. On
+//! every database it passes the conformance suite of `dcr_core::store` (its feature `conformance`), races included.
+//!
+//! # SQLite
+//!
+//! The file is made readable by its owner only, for the store may keep the server's secret. It is switched to write-ahead
+//! logging (`dcr.db-wal` and `dcr.db-shm` appear beside it and belong to it). Several processes on one machine may share it.
+//! A process notices when its file was deleted or replaced and answers
+//! [`StoreError::Unavailable`](dcr_core::store::StoreError::Unavailable) until it is restarted; then it makes a new one.
+//! What was answered survives the death of the process; a power cut may take the last moments (`synchronous = NORMAL`).
+//!
+//! # PostgreSQL, MySQL, MariaDB: several replicas
+//!
+//! **One primary.** Every replica talks to the one server that takes writes, directly or through a proxy that leads there.
+//! Not to a standby, which would miss revocations; and several primaries at once (multi-primary, a Galera cluster written
+//! to at several nodes) are not supported. After a fail-over that lost commits, revocations may be among them.
+//!
+//! **Isolation.** The store needs READ COMMITTED, and takes care of it itself: on PostgreSQL each transaction says so, on
+//! MySQL each connection; defaults of the server do not matter. What READ COMMITTED leaves open is closed by locks, always
+//! taken in this order: one row of `dcr_lock`, which sign-ins share and a block has to itself, so that neither misses what
+//! the other writes; the user; the connection; sessions by id. Redeeming and refreshing are one `UPDATE` with the expected
+//! generation in its condition, and lock nothing else. Serialisation of everything was the alternative: 64 sign-ins of one
+//! person would refuse each other in turn instead of queueing. Where SERIALIZABLE is the default of a PostgreSQL database
+//! (asked once, at the start) its transactions stay so, which is also for databases that speak PostgreSQL's protocol and
+//! have nothing else; the whole conformance suite runs that way too. REPEATABLE READ is never used: it reads what was
+//! before a lock was waited for.
+//!
+//! **Time-outs.** A method answers within 8 seconds, repeats included. A transaction waits 4 s for a lock, 5 s for a
+//! statement; a server ends one that is left open after 10 s (PostgreSQL and MariaDB; MySQL after 150 s). So nothing is
+//! committed much more than 8 s after its time was taken, well below the 30 s of overlap with which the revocation feed is
+//! read. (A primary that waits for a synchronous standby may hold a commit back for longer.) Conflicts are tried again for
+//! 4 s with random pauses. All that a later request may find mended is `StoreError::Unavailable`, `503` on the wire.
+//!
+//! **Lost connections.** A connection that was idle is asked whether it lives before it is used; a transaction whose
+//! connection is lost before its commit begins anew on another one. If the connection is lost *during* a commit, whether it
+//! happened is unknown, and the answer is `Unavailable`: a repeated sign-in would be told that its own session id was used.
+//! The person begins anew; the session that may be there is one whose code nobody has, and it lapses with the code.
+//!
+//! **Connections.** At most 10 for each process; `?max-connections=` in the URL says otherwise. Keep the sum over all
+//! replicas below what the server allows, with room for a rolling restart. They are closed after a minute of idling and
+//! after half an hour in any case.
+//!
+//! **TLS** is rustls on aws-lc-rs with the Mozilla roots and needs no process-wide provider. By default it is used if the
+//! server offers it and checks nothing. Over a network say `?sslmode=verify-full` (PostgreSQL) or
+//! `?ssl-mode=VERIFY_IDENTITY` (MySQL), with `sslrootcert=` or `ssl-ca=` for an authority of your own. MySQL's
+//! `caching_sha2_password` works over TLS only.
+//!
+//! **Proxies.** Through one that hands out connections for one transaction at a time (PgBouncer with `pool_mode =
+//! transaction`) add `?statement-cache-capacity=0`: no statement stays prepared, and each query runs in a transaction.
+//!
+//! **Permissions.** To make the tables: CREATE on the schema (PostgreSQL); CREATE, ALTER, INDEX and REFERENCES on the
+//! database (MySQL). To use them SELECT, INSERT, UPDATE and DELETE are enough, so the tables may be made once by somebody
+//! else. MySQL's binary log has to be `ROW` or `MIXED`, as it is by default.
+//!
+//! **Bytes.** Whatever is compared (ids, client ids, platforms, software) is kept in types that compare bytes, never in text
+//! with a collation. What others wrote (names, addresses) may hold anything: on PostgreSQL it is `bytea`, which
+//! `SET bytea_output = 'escape'` makes readable in `psql`.
+//!
+//! **Backups.** One that is consistent (`pg_dump`, `mariadb-dump --single-transaction`, snapshots) is enough. Tokens that
+//! were refreshed after it was taken are refused when it is restored, and sessions that were ended after it are alive again:
+//! keep what ended in a log elsewhere. The secret, if the store keeps it, is in the backup too.
 
 mod dialect;
 mod end;
 mod failure;
 mod file;
+mod held;
 mod import;
 mod migrate;
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod opening;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod retry;
 mod rows;
 mod sign_in;
 mod sql;
@@ -44,6 +112,14 @@ pub use self::store::SqlStore;
 #[cfg(feature = "sqlite")]
 pub type SqliteStore = SqlStore<sqlx::Sqlite>;
 
+/// A store in PostgreSQL.
+#[cfg(feature = "postgres")]
+pub type PostgresStore = SqlStore<sqlx::Postgres>;
+
+/// A store in MySQL or MariaDB.
+#[cfg(feature = "mysql")]
+pub type MySqlStore = SqlStore<sqlx::MySql>;
+
 /// Opens the database that `url` names, by its scheme, and brings its tables up to date.
 ///
 /// # Errors
@@ -54,7 +130,13 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, OpenError> {
         Some("sqlite") => Ok(Arc::new(SqliteStore::open(url).await?)),
         #[cfg(not(feature = "sqlite"))]
         Some("sqlite") => Err(OpenError::MissingFeature { scheme: "sqlite", feature: "sqlite" }),
+        #[cfg(feature = "postgres")]
+        Some("postgres" | "postgresql") => Ok(Arc::new(PostgresStore::open(url).await?)),
+        #[cfg(not(feature = "postgres"))]
         Some("postgres" | "postgresql") => Err(OpenError::MissingFeature { scheme: "postgres", feature: "postgres" }),
+        #[cfg(feature = "mysql")]
+        Some("mysql" | "mariadb") => Ok(Arc::new(MySqlStore::open(url).await?)),
+        #[cfg(not(feature = "mysql"))]
         Some("mysql" | "mariadb") => Err(OpenError::MissingFeature { scheme: "mysql", feature: "mysql" }),
         _ => Err(OpenError::UnknownScheme),
     }

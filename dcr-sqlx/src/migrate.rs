@@ -6,11 +6,6 @@
 use std::path::PathBuf;
 
 use sqlx::migrate::MigrateError;
-#[cfg(feature = "sqlite")]
-use sqlx::{
-    Pool, SqlSafeStr as _, Sqlite,
-    migrate::{Migration, MigrationType, Migrator},
-};
 
 /// Why a database cannot be opened. The operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -30,9 +25,15 @@ pub enum OpenError {
     /// The URL is malformed.
     #[error("the database URL is malformed: {0}")]
     Url(#[source] sqlx::Error),
+    /// The URL has a parameter that means nothing: a misspelt `sslmode` must not go unnoticed.
+    #[error("the database URL has a parameter that means nothing here: {0}")]
+    Parameter(String),
     /// The URL names no file.
     #[error("the database URL names no file; write `sqlite://dcr.db` or `sqlite:///var/lib/dcr/dcr.db`")]
     NoFile,
+    /// The URL names no database.
+    #[error("the database URL names no database; write for example `{0}://user:password@host/dcr`")]
+    NoDatabase(&'static str),
     /// The file cannot be opened or made.
     #[error("the database file {path} cannot be opened or made: {source}")]
     File {
@@ -41,6 +42,39 @@ pub enum OpenError {
         /// Why.
         source: std::io::Error,
     },
+    /// Nobody answers, or not with a protocol that the URL asks for.
+    #[error("no connection to the database at {place}: {source}; is it running, and is the URL right?")]
+    Unreachable {
+        /// Host and port, or the socket.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The server does not let this user in.
+    #[error("the database at {place} refuses the user or the password of the URL: {source}")]
+    Credentials {
+        /// Host and port, or the socket.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The server has no database of this name.
+    #[error("there is no such database at {place}; make it first (CREATE DATABASE): {source}")]
+    UnknownDatabase {
+        /// Host and port, or the socket.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// The user may not make or change the tables.
+    #[error(
+        "the tables have to be made or brought up to date, which this database user may not: open the database once as \
+         one who may, or grant CREATE, ALTER, INDEX and REFERENCES: {0}"
+    )]
+    Privilege(#[source] sqlx::Error),
+    /// Another process is bringing the tables up to date, and takes long.
+    #[error("another process has been bringing the database's tables up to date for a minute; try again later")]
+    Locked,
     /// The database refuses.
     #[error("the database cannot be opened: {0}")]
     Database(#[source] sqlx::Error),
@@ -69,19 +103,54 @@ impl From<MigrateError> for OpenError {
     }
 }
 
+/// The table that says which migrations the tables have seen.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+macro_rules! table {
+    () => {
+        "_dcr_migrations"
+    };
+}
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) use table;
+
+/// The migrations of one folder, in order.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+macro_rules! migrations {
+    ($folder:literal: $($version:literal $name:literal),+ $(,)?) => {
+        vec![$({
+            let text = include_str!(concat!("../migrations/", $folder, "/", $name, ".sql"));
+            let text = sqlx::SqlSafeStr::into_sql_str(text);
+            sqlx::migrate::Migration::new($version, $name.into(), sqlx::migrate::MigrationType::Simple, text, false)
+        }),+]
+    };
+}
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) use migrations;
+
+/// Those of our migrations that the tables have not seen, given versions and checksums of those that they have.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) fn pending(
+    mut ours: Vec<sqlx::migrate::Migration>,
+    seen: &[(i64, Vec<u8>)],
+) -> Result<Vec<sqlx::migrate::Migration>, OpenError> {
+    for (version, checksum) in seen {
+        match ours.iter().find(|migration| migration.version == *version) {
+            None => return Err(OpenError::Newer(*version)),
+            Some(migration) if *migration.checksum != **checksum => return Err(OpenError::Altered(*version)),
+            Some(_) => {}
+        }
+    }
+    ours.retain(|migration| seen.iter().all(|(version, _)| *version != migration.version));
+    Ok(ours)
+}
+
 /// In one transaction that holds the lock from its beginning, since sqlx itself locks nothing here: of two processes that
 /// open a new database at once the second finds the tables made.
 #[cfg(feature = "sqlite")]
-pub(crate) async fn sqlite(pool: &Pool<Sqlite>) -> Result<(), OpenError> {
-    let migration = |version, name: &'static str, sql: &'static str| {
-        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    let migrations = vec![
-        migration(1, "initial", include_str!("../migrations/sqlite/0001_initial.sql")),
-        migration(2, "operators", include_str!("../migrations/sqlite/0002_operators.sql")),
-    ];
-    let mut migrator = Migrator::with_migrations(migrations);
-    migrator.dangerous_set_table_name("_dcr_migrations");
+pub(crate) async fn sqlite(pool: &sqlx::Pool<sqlx::Sqlite>) -> Result<(), OpenError> {
+    let mut migrator =
+        sqlx::migrate::Migrator::with_migrations(migrations!("sqlite": 1 "0001_initial", 2 "0002_operators"));
+    migrator.dangerous_set_table_name(table!());
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(OpenError::Database)?;
     // `run` on a connection is not `Send` for the compiler; this is what it calls.
     migrator.run_direct(None, &mut *transaction, false).await?;

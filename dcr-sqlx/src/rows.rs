@@ -1,4 +1,4 @@
-//! Values on their way into statements, and rows on their way out. Four column types: integer, text, bytes and null.
+//! Values on their way into statements, and rows on their way out: integers, words, texts, bytes and null.
 
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
@@ -17,11 +17,16 @@ pub(crate) const END_OF_TIME: Timestamp = Timestamp::from_unix_micros(i64::MAX);
 pub enum Value {
     /// An integer, or null.
     Integer(Option<i64>),
-    /// A text, or null.
+    /// A word or a few of our own choosing, in ASCII, or null. Compared as bytes.
+    Word(Option<String>),
+    /// A text of somebody else's choosing, in which anything may be, or null. Never compared.
     Text(Option<String>),
     /// Bytes, or null.
     Bytes(Option<Vec<u8>>),
 }
+
+/// A name of ours.
+pub(crate) struct Word<'a>(pub(crate) &'a str);
 
 /// The values of a statement, in order.
 macro_rules! values {
@@ -52,11 +57,13 @@ written! {
         Generation => |generation| i64::from(generation.get()),
         bool => |flag| i64::from(flag),
         u32 => |number| i64::from(number);
-    Text:
-        &str => |text| text.to_owned(),
-        &String => |text| text.clone(),
+    Word:
+        Word<'_> => |word| word.0.to_owned(),
         &UserId => |id| id.as_str().to_owned(),
         &ScopeSet => |scope| scope.to_string();
+    Text:
+        &str => |text| text.to_owned(),
+        &String => |text| text.clone();
     Bytes:
         &SessionId => |id| id.as_bytes().to_vec(),
         &ConnectionId => |id| id.as_bytes().to_vec(),
@@ -90,6 +97,11 @@ impl<DB: Dialect> Columns<DB> {
 
     pub(crate) fn integer(&mut self) -> Result<i64, Failure> {
         let value = self.column(DB::integer)?;
+        self.present(value)
+    }
+
+    fn word(&mut self) -> Result<String, Failure> {
+        let value = self.column(DB::word)?;
         self.present(value)
     }
 
@@ -131,7 +143,7 @@ impl<DB: Dialect> Columns<DB> {
     }
 
     fn user_id(&mut self) -> Result<UserId, Failure> {
-        let value = self.text()?;
+        let value = self.word()?;
         self.fits(value.parse().ok())
     }
 
@@ -169,12 +181,12 @@ impl<DB: Dialect> Columns<DB> {
             user: self.user_id()?,
             client_id: self.client_id()?,
             provenance: {
-                let name = self.text()?;
+                let name = self.word()?;
                 self.fits(Provenance::from_name(&name))?
             },
             platform: self.platform()?,
             auth_method: {
-                let name = self.text()?;
+                let name = self.word()?;
                 self.fits(AuthMethod::from_name(&name))?
             },
             adopted_secret: match self.column(DB::bytes)? {
@@ -182,9 +194,9 @@ impl<DB: Dialect> Columns<DB> {
                 None => None,
             },
             redirect_uri: self.ascii()?,
-            code_challenge: self.text()?,
+            code_challenge: self.word()?,
             resource: self.text()?,
-            scope: ScopeSet::parse_lossy(&self.text()?),
+            scope: ScopeSet::parse_lossy(&self.word()?),
             refreshable: self.integer()? != 0,
             generation: {
                 let number = self.integer()?;
@@ -232,12 +244,12 @@ impl<DB: Dialect> Columns<DB> {
         let id = EventId::from_bytes(self.id()?);
         let at = self.time()?;
         let kind = {
-            let name = self.text()?;
+            let name = self.word()?;
             self.fits(EventKind::from_name(&name))?
         };
         Ok(Event {
             reason: self.text()?,
-            user: match self.column(DB::text)? {
+            user: match self.column(DB::word)? {
                 Some(id) => Some(self.fits(id.parse().ok())?),
                 None => None,
             },
@@ -303,12 +315,12 @@ pub(crate) fn of_session(session: &Session, user: &UserId, connection: Connectio
         &connection,
         user,
         &session.client_id,
-        session.provenance.as_str(),
+        Word(session.provenance.as_str()),
         &session.platform,
-        session.auth_method.as_str(),
+        Word(session.auth_method.as_str()),
         session.adopted_secret.as_ref(),
         session.redirect_uri.as_bytes(),
-        &session.code_challenge,
+        Word(&session.code_challenge),
         &session.resource,
         &session.scope,
         session.refreshable,
@@ -335,7 +347,7 @@ pub(crate) fn of_event(event: &Event) -> Vec<Value> {
     values![
         &event.id,
         event.at,
-        event.kind.as_str(),
+        Word(event.kind.as_str()),
         &event.reason,
         event.user.as_ref(),
         event.connection.as_ref(),

@@ -31,7 +31,7 @@ impl SqliteStore {
         if is_in_memory(url) {
             let only = pool(1).connect_with(options).await.map_err(OpenError::Database)?;
             migrate::sqlite(&only).await?;
-            return Ok(Self { writer: only.clone(), reader: only, file: None });
+            return Ok(Self::over(only.clone(), only, None));
         }
 
         let path = options.get_filename().to_owned();
@@ -44,7 +44,11 @@ impl SqliteStore {
         let writer = open_writer(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
         migrate::sqlite(&writer).await?;
         let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { writer, reader, file: Some(file) })
+        Ok(Self::over(writer, reader, Some(file)))
+    }
+
+    const fn over(writer: Pool<Sqlite>, reader: Pool<Sqlite>, file: Option<DatabaseFile>) -> Self {
+        Self { writer, reader, file, begin: Sqlite::SQL.begin, by_transaction: false }
     }
 }
 
@@ -132,8 +136,8 @@ mod tests {
             (Sqlite::SQL.events, "USING INDEX dcr_events_by_time"),
             (Sqlite::SQL.events_of_user, "USING INDEX dcr_events_by_user"),
             (Sqlite::SQL.events_of_session, "USING INDEX dcr_events_by_session"),
-            (Sqlite::SQL.sweep, "USING INDEX dcr_sessions_by_expiry"),
-            (Sqlite::SQL.sweep, "USING INDEX dcr_sessions_by_end"),
+            (Sqlite::SQL.sweep_lapsed, "USING INDEX dcr_sessions_by_expiry"),
+            (Sqlite::SQL.sweep_ended, "dcr_sessions_by_end"),
         ] {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
             let plan = sqlx::raw_sql(explain).fetch_all(&store.writer).await.unwrap();

@@ -1,7 +1,5 @@
 //! The store: connections, transactions, retries, and the reads. What writes several rows has a module of its own.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use dcr_core::record::Event;
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
@@ -10,17 +8,15 @@ use dcr_core::store::{
     SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, Timestamp};
-use sqlx::pool::PoolConnection;
-use sqlx::{Pool, Transaction};
+use sqlx::Pool;
 
-use crate::dialect::{Dialect, arguments};
-use crate::failure::{Failure, failure};
+use crate::dialect::Dialect;
+use crate::failure::{Failure, unavailable};
 use crate::file::DatabaseFile;
-use crate::rows::{Columns, END_OF_TIME, Value, of_event, values};
+use crate::held::Held;
+use crate::retry::retried;
+use crate::rows::{Columns, END_OF_TIME, Value, Word, of_event, values};
 use crate::{end, import, sign_in};
-
-/// How often a transaction that met a conflict is tried again.
-const RETRIES: u32 = 4;
 
 /// A [`Store`] in an SQL database. Made by [`connect`](crate::connect) or by its own `open`.
 #[derive(Debug)]
@@ -31,6 +27,11 @@ pub struct SqlStore<DB: Dialect> {
     pub(crate) reader: Pool<DB>,
     /// The file that the database is, if it is one.
     pub(crate) file: Option<DatabaseFile>,
+    /// How transactions begin.
+    pub(crate) begin: &'static str,
+    /// Behind a proxy that gives a connection for a transaction at a time: nothing runs outside of one, and no statement
+    /// stays prepared.
+    pub(crate) by_transaction: bool,
 }
 
 impl<DB: Dialect> SqlStore<DB> {
@@ -42,77 +43,34 @@ impl<DB: Dialect> SqlStore<DB> {
     }
 
     /// A transaction that writes. Dropped, it is rolled back.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, DB>, Failure> {
-        self.in_place()?;
-        self.writer.begin_with(DB::SQL.begin).await.map_err(failure::<DB>)
+    pub(crate) async fn begin(&self) -> Result<Held<DB>, Failure> {
+        self.begin_for("").await
     }
 
-    /// A connection for one query.
-    async fn read(&self) -> Result<PoolConnection<DB>, Failure> {
+    /// The same, behind the lock that `lock` takes, if it is not empty.
+    pub(crate) async fn begin_for(&self, lock: &'static str) -> Result<Held<DB>, Failure> {
         self.in_place()?;
-        self.reader.acquire().await.map_err(failure::<DB>)
+        let mut transaction = Held::of(&self.writer, !self.by_transaction).await?;
+        transaction.begin(self.begin).await?;
+        if !lock.is_empty() {
+            transaction.fetch(lock, values![], Columns::integer).await?;
+        }
+        Ok(transaction)
+    }
+
+    /// A connection for single statements.
+    async fn alone(&self, pool: &Pool<DB>) -> Result<Held<DB>, Failure> {
+        self.in_place()?;
+        let mut connection = Held::of(pool, !self.by_transaction).await?;
+        if self.by_transaction {
+            connection.begin(self.begin).await?;
+        }
+        Ok(connection)
     }
 
     fn in_place(&self) -> Result<(), Failure> {
-        match &self.file {
-            Some(file) => file.in_place().map_err(|error| Failure::Store(StoreError::Unavailable(error.into()))),
-            None => Ok(()),
-        }
+        self.file.as_ref().map_or(Ok(()), |file| file.in_place().map_err(unavailable))
     }
-}
-
-/// Runs a statement; the number of rows that it matched.
-pub(crate) async fn execute<DB: Dialect>(
-    connection: &mut DB::Connection,
-    sql: &'static str,
-    values: Vec<Value>,
-) -> Result<u64, Failure> {
-    let arguments = arguments::<DB>(values).map_err(failure::<DB>)?;
-    DB::execute(connection, sql, arguments).await.map_err(failure::<DB>)
-}
-
-/// Runs a query and reads each of its rows.
-pub(crate) async fn fetch<DB: Dialect, T>(
-    connection: &mut DB::Connection,
-    sql: &'static str,
-    values: Vec<Value>,
-    read: fn(&mut Columns<DB>) -> Result<T, Failure>,
-) -> Result<Vec<T>, Failure> {
-    let arguments = arguments::<DB>(values).map_err(failure::<DB>)?;
-    let rows = DB::fetch(connection, sql, arguments).await.map_err(failure::<DB>)?;
-    rows.into_iter().map(|row| read(&mut Columns::of(row))).collect()
-}
-
-/// The same for a query of one row at most.
-pub(crate) async fn fetch_one<DB: Dialect, T>(
-    connection: &mut DB::Connection,
-    sql: &'static str,
-    values: Vec<Value>,
-    read: fn(&mut Columns<DB>) -> Result<T, Failure>,
-) -> Result<Option<T>, Failure> {
-    Ok(fetch::<DB, T>(connection, sql, values, read).await?.pop())
-}
-
-/// Commits. The transaction is durable when this answers.
-pub(crate) async fn commit<DB: Dialect>(transaction: Transaction<'static, DB>) -> Result<(), Failure> {
-    transaction.commit().await.map_err(failure::<DB>)
-}
-
-/// Runs an attempt, and again if it met a conflict.
-macro_rules! retried {
-    ($attempt:expr) => {{
-        let mut tries = 0;
-        loop {
-            match $attempt.await {
-                Err(Failure::Conflict(error)) if tries < RETRIES => {
-                    tries += 1;
-                    tracing::debug!(%error, tries, "a transaction met a conflict and is tried again");
-                    tokio::time::sleep(Duration::from_millis(5) * tries * tries).await;
-                }
-                answer => break answer.map_err(StoreError::from),
-            }
-        }
-    }};
 }
 
 #[async_trait]
@@ -146,7 +104,7 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError> {
-        retried!(async { end::blocked::<DB>(&mut *self.read().await?, targets).await })
+        retried!(async { end::blocked(&mut self.alone(&self.reader).await?, targets).await })
     }
 
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
@@ -171,7 +129,7 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
     async fn users(&self, query: &UserQuery) -> Result<Vec<User>, StoreError> {
         // Every id begins with a letter.
-        let after = query.after.as_ref().map_or("", |after| after.as_str());
+        let after = Word(query.after.as_ref().map_or("", |after| after.as_str()));
         let (sql, key) = match &query.matching {
             None => (DB::SQL.users, None),
             Some(UserMatch::Id(id)) => (DB::SQL.users_by_id, Some(Value::from(id))),
@@ -245,8 +203,7 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
-        let swept = retried!(self.write(DB::SQL.sweep, values![before, before, limit]))?;
-        Ok(u32::try_from(swept).unwrap_or(limit))
+        retried!(self.swept(before, limit))
     }
 
     async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError> {
@@ -262,14 +219,14 @@ impl<DB: Dialect> SqlStore<DB> {
         values: Vec<Value>,
         read: fn(&mut Columns<DB>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
-        fetch::<DB, T>(&mut *self.read().await?, sql, values, read).await
+        self.alone(&self.reader).await?.fetch(sql, values, read).await
     }
 
     /// One statement in a transaction of its own.
     async fn write(&self, sql: &'static str, values: Vec<Value>) -> Result<u64, Failure> {
         let mut transaction = self.begin().await?;
-        let matched = execute::<DB>(&mut transaction, sql, values).await?;
-        commit(transaction).await?;
+        let matched = transaction.execute(sql, values).await?;
+        transaction.commit().await?;
         Ok(matched)
     }
 
@@ -278,30 +235,33 @@ impl<DB: Dialect> SqlStore<DB> {
         Ok(self.query(DB::SQL.session_view, values![&id], view).await?.pop())
     }
 
-    /// The one statement moves the counter or does not; the row is read in the same transaction.
+    /// Reads the row, and moves the counter if it still stands where it was read: one statement, and all that two of them
+    /// at once can differ in. While the counter stands there and the session has not ended, nothing in the row changes,
+    /// so the row after it is known.
     async fn compare_and_swap(&self, id: SessionId, advance: Advance) -> Result<Advanced, Failure> {
         let Advance { from, now, expires_at, adopted_secret } = advance;
-        let mut transaction = self.begin().await?;
-        let matched = match from.next() {
-            Some(next) if from == Generation::CODE => {
-                let values = values![next, now, expires_at, now, adopted_secret.as_ref(), &id, now];
-                execute::<DB>(&mut transaction, DB::SQL.redeem, values).await?
-            }
-            Some(next) => {
-                let values = values![next, now, expires_at, &id, from, now];
-                execute::<DB>(&mut transaction, DB::SQL.refresh, values).await?
-            }
-            None => 0,
+        let mut connection = self.alone(&self.writer).await?;
+        let row = connection.fetch_one(DB::SQL.session, values![&id], Columns::session).await?;
+        let (mut session, next) = match (row, from.next()) {
+            (Some(session), Some(next)) if session.generation == from && session.is_alive(now) => (session, next),
+            (row, _) => return Ok(not_advanced(row, advance)),
         };
-        let row = fetch_one::<DB, _>(&mut transaction, DB::SQL.session, values![&id], Columns::session).await?;
-        if matched == 1 {
-            commit(transaction).await?;
+        let (sql, values) = if from == Generation::CODE {
+            (DB::SQL.redeem, values![next, now, expires_at, now, adopted_secret.as_ref(), &id, now])
+        } else {
+            (DB::SQL.refresh, values![next, now, expires_at, &id, from, now])
+        };
+        if connection.execute(sql, values).await.map_err(Failure::of_commit)? == 0 {
+            let row = connection.fetch_one(DB::SQL.session, values![&id], Columns::session).await?;
+            return Ok(not_advanced(row, advance));
         }
-        Ok(match row {
-            Some(session) if matched == 1 => Advanced::Won(session),
-            Some(session) if session.is_alive(now) && session.generation != from => Advanced::Lost(session),
-            row => Advanced::Gone(row),
-        })
+        connection.commit().await?;
+        if from == Generation::CODE {
+            (session.redeemed_at, session.adopted_secret) = (Some(now), adopted_secret);
+        }
+        (session.generation, session.advanced_at) = (next, now);
+        session.expires_at = expires_at.min(session.absolute_expires_at);
+        Ok(Advanced::Won(session))
     }
 
     /// Like [`Self::compare_and_swap`], from whatever generation the row has below the token's.
@@ -311,14 +271,14 @@ impl<DB: Dialect> SqlStore<DB> {
         let matched = match presented.next() {
             Some(next) => {
                 let values = values![adopted_secret.as_ref(), next, *now, *expires_at, *now, &id, *presented, *now];
-                execute::<DB>(&mut transaction, DB::SQL.catch_up, values).await?
+                transaction.execute(DB::SQL.catch_up, values).await?
             }
             None => 0,
         };
-        let row = fetch_one::<DB, _>(&mut transaction, DB::SQL.session, values![&id], Columns::session).await?;
+        let row = transaction.fetch_one(DB::SQL.session, values![&id], Columns::session).await?;
         if matched == 1 {
-            execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
-            commit(transaction).await?;
+            transaction.execute(DB::SQL.add_event, of_event(event)).await?;
+            transaction.commit().await?;
         }
         Ok(match row {
             Some(session) if matched == 1 => Advanced::Won(session),
@@ -329,9 +289,23 @@ impl<DB: Dialect> SqlStore<DB> {
 
     async fn put_recovery(&self, until: Timestamp, event: &Event) -> Result<(), Failure> {
         let mut transaction = self.begin().await?;
-        execute::<DB>(&mut transaction, DB::SQL.put_recovery, values![until]).await?;
-        execute::<DB>(&mut transaction, DB::SQL.add_event, of_event(event)).await?;
-        commit(transaction).await
+        transaction.execute(DB::SQL.put_recovery, values![until]).await?;
+        transaction.execute(DB::SQL.add_event, of_event(event)).await?;
+        transaction.commit().await
+    }
+
+    async fn swept(&self, before: Timestamp, limit: u32) -> Result<u32, Failure> {
+        let mut transaction = self.begin().await?;
+        let mut swept = 0;
+        for sql in [DB::SQL.sweep_lapsed, DB::SQL.sweep_ended] {
+            let rest = limit.saturating_sub(swept);
+            if rest > 0 {
+                let matched = transaction.execute(sql, values![before, rest]).await?;
+                swept += u32::try_from(matched).unwrap_or(rest);
+            }
+        }
+        transaction.commit().await?;
+        Ok(swept)
     }
 
     async fn secret_or(&self, candidate: &Secret) -> Result<Secret, Failure> {
@@ -339,11 +313,19 @@ impl<DB: Dialect> SqlStore<DB> {
             return Ok(kept);
         }
         let mut transaction = self.begin().await?;
-        execute::<DB>(&mut transaction, DB::SQL.put_secret, values![candidate.expose()]).await?;
-        let kept = fetch_one::<DB, _>(&mut transaction, DB::SQL.secret, values![], Columns::secret).await?;
-        commit(transaction).await?;
+        transaction.execute(DB::SQL.put_secret, values![candidate.expose()]).await?;
+        let kept = transaction.fetch_one(DB::SQL.secret, values![], Columns::secret).await?;
+        transaction.commit().await?;
         kept.ok_or_else(|| {
             Failure::Store(StoreError::Inconsistent("the secret that was written is not there".to_owned()))
         })
+    }
+}
+
+/// What an [`Advance`] that moved nothing found.
+fn not_advanced(row: Option<Session>, advance: Advance) -> Advanced {
+    match row {
+        Some(session) if session.is_alive(advance.now) && session.generation != advance.from => Advanced::Lost(session),
+        row => Advanced::Gone(row),
     }
 }

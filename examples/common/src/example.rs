@@ -120,9 +120,12 @@ async fn open(database: Database) -> Result<Arc<dyn Store>, Failure> {
     dcr_sqlx::connect(&url).await.map_err(|error| {
         let text = format!("DCR_DATABASE_URL: {error}");
         match error {
-            OpenError::UnknownScheme | OpenError::MissingFeature { .. } | OpenError::Url(_) | OpenError::NoFile => {
-                Failure::Configuration(text)
-            }
+            OpenError::UnknownScheme
+            | OpenError::MissingFeature { .. }
+            | OpenError::Url(_)
+            | OpenError::Parameter(_)
+            | OpenError::NoFile
+            | OpenError::NoDatabase(_) => Failure::Configuration(text),
             _ => Failure::Start(text),
         }
     })
@@ -206,6 +209,8 @@ mod tests {
             "postgres://db.example:5432/dcr"
         );
         assert_eq!(without_credentials("postgres://u:p@ss@db.example/dcr"), "postgres://db.example/dcr");
+        assert_eq!(without_credentials("mysql://u:p@[::1]:3306/dcr?ssl-mode=REQUIRED"), "mysql://[::1]:3306/dcr");
+        assert_eq!(without_credentials("postgres:///dcr?host=/run/postgresql&password=x"), "postgres:///dcr");
         assert_eq!(without_credentials("nonsense"), "://nonsense");
     }
 

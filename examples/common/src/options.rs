@@ -21,7 +21,8 @@ pub struct Options {
     #[arg(long, env = "DCR_SERVER_NAME", value_name = "NAME")]
     pub server_name: Option<String>,
 
-    /// Where the data is: sqlite://FILE, or memory: for tests [default: sqlite://dcr.db]
+    /// Where the data is: sqlite://FILE, postgres://USER:PASSWORD@HOST/DATABASE, mysql://USER:PASSWORD@HOST/DATABASE, or
+    /// memory: for tests [default: sqlite://dcr.db]
     #[arg(long, env = "DCR_DATABASE_URL", value_name = "URL", hide_env_values = true)]
     pub database_url: Option<String>,
 

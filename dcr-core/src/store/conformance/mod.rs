@@ -41,8 +41,12 @@ pub use self::sign_in::*;
 /// with `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! store_conformance {
-    ($fresh:expr) => {
-        $crate::store_conformance! { @cases $fresh;
+    // For a runner of one's own: hands the names of all cases to a macro.
+    (each $given:ident) => {
+        $crate::store_conformance! { @all [$given] [] }
+    };
+    (@all [$($given:tt)*] [$($first:tt)*]) => {
+        $($given)*! { $($first)*
             a_first_sign_in_writes_every_row
             a_session_reads_back_as_it_was_written
             a_second_sign_in_finds_the_connection
@@ -131,6 +135,9 @@ macro_rules! store_conformance {
                 $crate::store::conformance::$case(store).await;
             }
         )*
+    };
+    ($fresh:expr) => {
+        $crate::store_conformance! { @all [$crate::store_conformance] [@cases $fresh;] }
     };
 }
 

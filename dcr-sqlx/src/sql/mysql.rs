@@ -1,0 +1,104 @@
+//! MySQL 8 and MariaDB, with what both have: no `RETURNING`, no `FOR SHARE`, and in an upsert `VALUES()`, which MySQL would
+//! rather see replaced by row aliases, which MariaDB does not know. (A derived table would do in both, but MySQL takes the
+//! parameters in one for text, and these are bytes.)
+//!
+//! Transactions run at READ COMMITTED, whatever the server's default is (each connection says so): every statement sees
+//! what was committed before it, and no gaps are locked.
+
+use std::time::Duration;
+
+use sqlx::MySql;
+use sqlx::error::DatabaseError;
+use sqlx::mysql::MySqlDatabaseError;
+
+use super::question_marks::ALIKE;
+use super::{user_columns, users};
+use crate::dialect::{Dialect, Fault, Statements, driver_calls};
+
+/// The sessions of a target that have not ended, locked.
+macro_rules! not_ended {
+    ($target:literal) => {
+        concat!(
+            "SELECT session_id FROM dcr_sessions WHERE ",
+            $target,
+            " = ? AND ended_at IS NULL AND created_at <= ? ORDER BY session_id FOR UPDATE"
+        )
+    };
+}
+
+impl Dialect for MySql {
+    const SQL: Statements = Statements {
+        begin: "START TRANSACTION",
+        hold_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 LOCK IN SHARE MODE",
+        change_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR UPDATE",
+
+        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) VALUES (?, ?, ?, ?, ?, ?) \
+             ON DUPLICATE KEY UPDATE name = VALUES(name), email = VALUES(email)",
+        put_connection: "INSERT INTO dcr_connections \
+             (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
+             ON DUPLICATE KEY UPDATE last_sign_in_at = VALUES(last_sign_in_at)",
+        put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
+             ON DUPLICATE KEY UPDATE last_used_at = VALUES(last_used_at)",
+
+        redeem: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = LEAST(?, absolute_expires_at), \
+             redeemed_at = ?, adopted_secret = ? \
+             WHERE session_id = ? AND generation = 0 AND ended_at IS NULL AND expires_at > ?",
+        refresh: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = LEAST(?, absolute_expires_at) \
+             WHERE session_id = ? AND generation = ? AND ended_at IS NULL AND expires_at > ?",
+        // Its assignments are carried out one after the other: the counter last of those that look at it.
+        catch_up: "UPDATE dcr_sessions SET adopted_secret = CASE WHEN generation = 0 THEN ? ELSE adopted_secret END, \
+             generation = ?, advanced_at = ?, expires_at = LEAST(?, absolute_expires_at), \
+             redeemed_at = COALESCE(redeemed_at, ?) \
+             WHERE session_id = ? AND generation < ? AND ended_at IS NULL AND absolute_expires_at > ?",
+
+        not_ended_session: not_ended!("session_id"),
+        not_ended_of_connection: not_ended!("connection_id"),
+        not_ended_of_user: not_ended!("user_id"),
+        not_ended_of_client: not_ended!("client_id"),
+        not_ended_of_platform: not_ended!("platform"),
+
+        // Only after `change_blocks` and a look at what is there: nobody else inserts one in between.
+        block: "INSERT INTO dcr_blocks (kind, target) VALUES (?, ?)",
+
+        // IGNORE, since an upsert that changes nothing counts as a row that matched. What it would ignore beside a taken key
+        // cannot be: the values are within the bounds of their columns, and what they refer to was inserted just before.
+        import_user: "INSERT IGNORE INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
+             VALUES (?, ?, ?, ?, ?, ?)",
+        import_connection: "INSERT IGNORE INTO dcr_connections \
+             (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?)",
+        import_alias: "INSERT IGNORE INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
+             VALUES (?, ?, ?, ?)",
+        import_client: "INSERT IGNORE INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?)",
+        // Without the cast spaces at its end would not count.
+        users_by_object: users!("CAST(object_id AS BINARY) = CAST(? AS BINARY) AND "),
+        put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
+             ON DUPLICATE KEY UPDATE until_at = VALUES(until_at)",
+
+        sweep_lapsed: "DELETE FROM dcr_sessions WHERE expires_at < ? LIMIT ?",
+        sweep_ended: "DELETE FROM dcr_sessions WHERE ended_at < ? LIMIT ?",
+        put_secret: "INSERT INTO dcr_secret (slot, secret) VALUES (1, ?) ON DUPLICATE KEY UPDATE slot = 1",
+        ..ALIKE
+    };
+
+    const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
+
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        match error.try_downcast_ref::<MySqlDatabaseError>().map(MySqlDatabaseError::number) {
+            // A deadlock (also a lost certification in Galera), and a row that changed since it was read.
+            Some(1213 | 1020) => Fault::Conflict,
+            // Shutdown, killed, broken packets, the server's own idle time-out.
+            Some(1053 | 1927 | 1158..=1161 | 4031) => Fault::Lost,
+            // Too many connections (of the server, of a user), out of memory or resources, a lock or a statement beyond
+            // its time-out, interrupted; disk or table full; a primary that became read-only; Galera without quorum;
+            // access that was withdrawn.
+            Some(
+                1040 | 1203 | 1226 | 1037 | 1038 | 1041 | 1135 | 1205 | 1206 | 1317 | 1969 | 3024 | 1021 | 1114 | 1290
+                | 1792 | 1836 | 1047 | 1044 | 1045 | 1142 | 1143,
+            ) => Fault::Unavailable,
+            _ => Fault::Inconsistent,
+        }
+    }
+
+    // VARBINARY for words, so that they are compared as bytes: the collations of text fold case or ignore spaces at its end.
+    driver_calls!(words: bytes, texts: string);
+}

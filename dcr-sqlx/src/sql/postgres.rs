@@ -1,0 +1,246 @@
+//! PostgreSQL, and databases that speak like it.
+//!
+//! Transactions run at READ COMMITTED behind explicit row locks, or at SERIALIZABLE where that is the database's default.
+//! Both are begun here; see the crate's front page for the reasons.
+
+use std::time::Duration;
+
+use sqlx::Postgres;
+use sqlx::error::DatabaseError;
+
+use super::{event_columns, not_imported, session_columns, user_columns};
+use crate::dialect::{Dialect, Fault, Statements, driver_calls};
+
+/// A transaction, and how long it may wait: for a lock, in one statement, and for us. `LOCAL`, since behind a proxy the
+/// connection is somebody else's afterwards.
+macro_rules! begin {
+    ($isolation:literal) => {
+        concat!(
+            "BEGIN ISOLATION LEVEL ",
+            $isolation,
+            "; SET LOCAL lock_timeout = '4s'; SET LOCAL statement_timeout = '5s'; \
+             SET LOCAL idle_in_transaction_session_timeout = '10s'"
+        )
+    };
+}
+
+pub(crate) const BEGIN_SERIALIZABLE: &str = begin!("SERIALIZABLE");
+
+/// The sessions of a target that have not ended, locked, and their end.
+macro_rules! not_ended {
+    ($target:literal) => {
+        concat!(
+            "SELECT session_id FROM dcr_sessions WHERE ",
+            $target,
+            " = $1 AND ended_at IS NULL AND created_at <= $2 ORDER BY session_id FOR UPDATE"
+        )
+    };
+}
+macro_rules! end {
+    ($target:literal) => {
+        concat!(
+            "UPDATE dcr_sessions SET ended_at = $1, end_reason = $2 WHERE ",
+            $target,
+            " = $3 AND ended_at IS NULL AND created_at <= $4"
+        )
+    };
+}
+
+macro_rules! events {
+    ($filter:literal, $since:literal, $until:literal, $before:literal, $id:literal, $limit:literal) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM dcr_events WHERE ",
+            $filter,
+            "at >= ",
+            $since,
+            " AND at <= ",
+            $until,
+            " AND (at < ",
+            $before,
+            " OR event_id < ",
+            $id,
+            ") ORDER BY at DESC, event_id DESC LIMIT ",
+            $limit
+        )
+    };
+}
+
+macro_rules! users {
+    ($filter:literal, $after:literal, $limit:literal) => {
+        concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM dcr_users WHERE ",
+            $filter,
+            "user_id > ",
+            $after,
+            " ORDER BY user_id LIMIT ",
+            $limit
+        )
+    };
+}
+
+/// An array, so that the rows are chosen once. Rows that another sweep is about to delete are left to it.
+macro_rules! sweep {
+    ($time:literal) => {
+        concat!(
+            "DELETE FROM dcr_sessions WHERE session_id = ANY (ARRAY(SELECT session_id FROM dcr_sessions WHERE ",
+            $time,
+            " < $1 ORDER BY ",
+            $time,
+            " LIMIT $2 FOR UPDATE SKIP LOCKED))"
+        )
+    };
+}
+
+impl Dialect for Postgres {
+    const SQL: Statements = Statements {
+        begin: begin!("READ COMMITTED"),
+        hold_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR SHARE",
+        change_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR UPDATE",
+
+        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
+             VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email",
+        put_connection: "INSERT INTO dcr_connections \
+             (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
+        find_connection: "SELECT connection_id FROM dcr_connections WHERE user_id = $1 AND software = $2",
+        put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
+             VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at",
+        count_aliases: concat!("SELECT COUNT(*) FROM dcr_aliases WHERE connection_id = $1 AND ", not_imported!()),
+        unused_aliases: concat!(
+            "SELECT client_id FROM dcr_aliases WHERE connection_id = $1 AND client_id <> $2 AND ",
+            not_imported!(),
+            " ORDER BY last_used_at, first_used_at, client_id LIMIT $3"
+        ),
+        drop_alias: "DELETE FROM dcr_aliases WHERE connection_id = $1 AND client_id = $2",
+        idle_sessions: "SELECT session_id FROM dcr_sessions \
+             WHERE connection_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY advanced_at, session_id",
+        add_session: concat!(
+            "INSERT INTO dcr_sessions (",
+            session_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
+        ),
+        add_event: concat!(
+            "INSERT INTO dcr_events (",
+            event_columns!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        ),
+
+        session: concat!("SELECT ", session_columns!(), " FROM dcr_sessions WHERE session_id = $1"),
+        session_view: concat!(
+            "SELECT ",
+            session_columns!(),
+            ", user_id, issuer, tenant, object_id, name, email FROM dcr_sessions JOIN dcr_users USING (user_id) \
+             WHERE session_id = $1"
+        ),
+        redeem: "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
+             expires_at = LEAST($3, absolute_expires_at), redeemed_at = $4, adopted_secret = $5 \
+             WHERE session_id = $6 AND generation = 0 AND ended_at IS NULL AND expires_at > $7",
+        refresh: "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
+             expires_at = LEAST($3, absolute_expires_at) \
+             WHERE session_id = $4 AND generation = $5 AND ended_at IS NULL AND expires_at > $6",
+        catch_up: "UPDATE dcr_sessions SET \
+             adopted_secret = CASE WHEN generation = 0 THEN $1 ELSE adopted_secret END, generation = $2, \
+             advanced_at = $3, expires_at = LEAST($4, absolute_expires_at), redeemed_at = COALESCE(redeemed_at, $5) \
+             WHERE session_id = $6 AND generation < $7 AND ended_at IS NULL AND absolute_expires_at > $8",
+
+        not_ended_session: not_ended!("session_id"),
+        not_ended_of_connection: not_ended!("connection_id"),
+        not_ended_of_user: not_ended!("user_id"),
+        not_ended_of_client: not_ended!("client_id"),
+        not_ended_of_platform: not_ended!("platform"),
+        end_session: end!("session_id"),
+        end_connection: end!("connection_id"),
+        end_user: end!("user_id"),
+        end_client: end!("client_id"),
+        end_platform: end!("platform"),
+        ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= $1 ORDER BY ended_at, session_id",
+
+        block: "INSERT INTO dcr_blocks (kind, target) VALUES ($1, $2) ON CONFLICT (kind, target) DO NOTHING",
+        unblock: "DELETE FROM dcr_blocks WHERE kind = $1 AND target = $2",
+        is_blocked: "SELECT CAST(1 AS BIGINT) FROM dcr_blocks WHERE kind = $1 AND target = $2",
+
+        connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
+             a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+             WHERE c.user_id = $1 ORDER BY c.created_at, c.connection_id, a.first_used_at, a.client_id",
+        sessions_of: concat!(
+            "SELECT ",
+            session_columns!(),
+            " FROM dcr_sessions WHERE connection_id = $1 ORDER BY created_at, session_id"
+        ),
+        counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \
+             (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
+             (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
+             (SELECT COUNT(*) FROM dcr_imported_clients)",
+        events: events!("", "$1", "$2", "$3", "$4", "$5"),
+        events_of_user: events!("user_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
+        events_of_session: events!("session_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
+        events_of_both: events!("user_id = $1 AND session_id = $2 AND ", "$3", "$4", "$5", "$6", "$7"),
+
+        import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id) DO NOTHING",
+        import_connection: "INSERT INTO dcr_connections \
+             (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, software) DO NOTHING",
+        import_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (connection_id, client_id) DO NOTHING",
+        import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES ($1, $2, $3) \
+             ON CONFLICT (client_id) DO NOTHING",
+        imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = $1",
+        put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, $1) \
+             ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
+        recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",
+
+        users: users!("", "$1", "$2"),
+        users_by_id: users!("user_id = $1 AND ", "$2", "$3"),
+        users_by_object: users!("object_id = $1 AND ", "$2", "$3"),
+        // The bytes as text in which everything but ASCII is escaped, so that this is all that is folded.
+        users_by_email: users!(
+            "lower(encode(email, 'escape') COLLATE \"C\") = lower(encode($1, 'escape') COLLATE \"C\") AND ",
+            "$2",
+            "$3"
+        ),
+        users_by_client: users!(
+            "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
+             ON a.connection_id = c.connection_id WHERE a.client_id = $1) AND ",
+            "$2",
+            "$3"
+        ),
+        census: "SELECT COUNT(CASE WHEN ended_at IS NULL AND expires_at > $1 THEN 1 END), \
+             COUNT(CASE WHEN ended_at IS NULL AND expires_at <= $2 THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
+        busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > $1 \
+             GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
+
+        sweep_lapsed: sweep!("expires_at"),
+        sweep_ended: sweep!("ended_at"),
+        put_secret: "INSERT INTO dcr_secret (slot, secret) VALUES (1, $1) ON CONFLICT (slot) DO NOTHING",
+        secret: "SELECT secret FROM dcr_secret WHERE slot = 1",
+    };
+
+    const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
+
+    /// By SQLSTATE: the class is in its first two characters.
+    fn fault(error: &dyn DatabaseError) -> Fault {
+        let code = error.code().unwrap_or_default();
+        match (&*code, code.get(..2).unwrap_or_default()) {
+            // Serialisation failure, deadlock.
+            ("40001" | "40P01", _) => Fault::Conflict,
+            // Shutdown, crash, starting up, the server's own idle time-outs; connection failures.
+            ("57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04", _) | (_, "08") => Fault::Lost,
+            // A lock or a statement beyond its time-out; read-only: a standby, or a primary that failed over; a password
+            // or a privilege that was withdrawn; another rollback (40); out of disk, memory, connections (53); operator
+            // intervention (57); system errors (58).
+            ("55P03" | "25006" | "28000" | "28P01" | "42501", _) | (_, "40" | "53" | "57" | "58") => Fault::Unavailable,
+            _ => Fault::Inconsistent,
+        }
+    }
+
+    // Text refuses a NUL, and all that the database's encoding cannot say: what others wrote is kept as bytes.
+    driver_calls!(words: string, texts: bytes);
+}

@@ -1,0 +1,263 @@
+//! The tables: what they compare, what they can hold, which index a query uses, what a restart keeps.
+
+use dcr_core::record::{Event, EventKind};
+use dcr_core::session::{ConnectionId, EventId, Generation};
+use dcr_core::store::{Advance, Advanced, Ending, EventQuery, SignIn, SignedIn, Store, StoreError, Target};
+use dcr_core::{Platform, Secret, SoftwareKey, Timestamp};
+use dcr_sqlx::Dialect as _;
+use sqlx::{Connection as _, Executor as _};
+
+use crate::rows::{at, event, session_id, sign_in};
+use crate::servers::Database;
+use crate::{Test, tests};
+
+pub(crate) fn tests() -> Vec<(&'static str, Test)> {
+    tests! {
+        a_restart_keeps_everything
+        op_8_nothing_that_is_compared_folds_case_or_ignores_spaces
+        http_03_names_that_look_alike_are_two
+        anything_may_be_in_a_name
+        the_longest_ids_fit
+        every_statement_prepares
+        queries_use_their_indexes
+        a_row_that_does_not_decode_is_inconsistent_and_says_which_column
+        an_id_that_exists_already_is_inconsistent
+    }
+}
+
+async fn a_restart_keeps_everything(database: Database) {
+    let store = database.open().await;
+    store.keep_secret(Secret::from_bytes([9; 32])).await.unwrap();
+    store.sign_in(sign_in(1)).await.unwrap();
+    store.sign_in(sign_in(2)).await.unwrap();
+    let advance = Advance { from: Generation::CODE, now: at(5), expires_at: at(900), adopted_secret: Some([7; 32]) };
+    assert!(matches!(store.advance(session_id(1), advance).await.unwrap(), Advanced::Won(_)));
+    let revoked = event(60, EventKind::Revoked);
+    store.revoke(Ending::of(Target::Session(session_id(2)), "test", at(6), revoked)).await.unwrap();
+    store
+        .block(Ending::of(Target::Platform(Platform::other()), "test", at(7), event(70, EventKind::Blocked)))
+        .await
+        .unwrap();
+    let before = all(store.as_ref()).await;
+    drop(store);
+    let again = database.open().await;
+    assert_eq!(all(again.as_ref()).await, before);
+    assert_eq!(again.keep_secret(Secret::from_bytes([0; 32])).await.unwrap(), Secret::from_bytes([9; 32]));
+    assert!(matches!(again.sign_in(sign_in(3)).await.unwrap(), SignedIn::Done { first: false, .. }));
+}
+
+/// Everything that the store says of Ada.
+async fn all(store: &dyn Store) -> String {
+    let query = EventQuery { limit: 100, ..EventQuery::default() };
+    let connection = ConnectionId::from_bytes([1; 16]);
+    format!(
+        "{:?} {:?} {:?} {:?} {:?}",
+        store.counts().await.unwrap(),
+        store.events(&query).await.unwrap(),
+        store.sessions_of(connection).await.unwrap(),
+        store.session(session_id(1)).await.unwrap(),
+        store.connections_of(&sign_in(1).user.id).await.unwrap(),
+    )
+}
+
+/// Texts with a collation are those that nothing compares.
+async fn op_8_nothing_that_is_compared_folds_case_or_ignores_spaces(database: Database) {
+    database.open().await;
+    let sql = if database.kind().is_mysql() {
+        "SELECT CONCAT(table_name, '.', column_name) FROM information_schema.columns \
+         WHERE table_schema = DATABASE() AND table_name LIKE 'dcr%' AND collation_name IS NOT NULL ORDER BY 1"
+    } else {
+        "SELECT table_name || '.' || column_name FROM information_schema.columns \
+         WHERE table_name LIKE 'dcr%' AND collation_name IS DISTINCT FROM 'C' AND data_type <> 'bytea' \
+         AND data_type <> 'bigint' ORDER BY 1"
+    };
+    let expected: &[&str] = if database.kind().is_mysql() {
+        &[
+            "dcr_events.reason",
+            "dcr_sessions.end_reason",
+            "dcr_sessions.resource",
+            "dcr_users.email",
+            "dcr_users.issuer",
+            "dcr_users.name",
+            "dcr_users.object_id",
+            "dcr_users.tenant",
+        ]
+    } else {
+        &[]
+    };
+    assert_eq!(database.run(sql).await, expected);
+}
+
+/// Client ids, users and platforms through the store are in the contract; here what it names itself.
+async fn http_03_names_that_look_alike_are_two(database: Database) {
+    let store = database.open().await;
+    for (n, key) in
+        (1..).zip(["platform:cursor", "platform:Cursor", "platform:cursor ", "platform:cursor\0", "platform:c\u{fc}"])
+    {
+        let software = SoftwareKey::from_stored(key);
+        let answer = store.sign_in(SignIn { software, ..sign_in(n) }).await.unwrap();
+        assert!(matches!(answer, SignedIn::Done { first: true, .. }), "{key:?}");
+    }
+    let user = sign_in(1).user.id;
+    assert_eq!(store.connections_of(&user).await.unwrap().len(), 5);
+    let folded = format!("SELECT 'x' FROM dcr_users WHERE user_id = '{}'", user.as_str().to_uppercase());
+    assert!(database.run(&folded).await.is_empty());
+    let padded = format!("SELECT 'x' FROM dcr_users WHERE user_id = '{} '", user.as_str());
+    assert!(database.run(&padded).await.is_empty());
+    let exact = format!("SELECT 'x' FROM dcr_users WHERE user_id = '{}'", user.as_str());
+    assert_eq!(database.run(&exact).await.len(), 1);
+    store.block(Ending::of(Target::User(user), "test", at(7), event(70, EventKind::Blocked))).await.unwrap();
+    for kind in ["'USER'", "'user '"] {
+        assert!(database.run(&format!("SELECT 'x' FROM dcr_blocks WHERE kind = {kind}")).await.is_empty());
+    }
+}
+
+/// A name comes from somebody else's directory: whatever is in it, the sign-in goes through and it reads back.
+async fn anything_may_be_in_a_name(database: Database) {
+    let options = if database.kind().is_mysql() {
+        "CHARACTER SET latin1 COLLATE latin1_swedish_ci"
+    } else {
+        "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'"
+    };
+    let of_latin1 = Database::with(database.server.clone(), options).await;
+    for database in [database, of_latin1] {
+        let store = database.open().await;
+        let long = "\u{1f980}".repeat(75_000);
+        for (n, name) in (1..).zip([
+            "",
+            " ",
+            "\0",
+            "a\0b",
+            "\u{1f980}\u{10ffff}",
+            "\u{feff}\u{202e}\u{301}\r\n",
+            "\\x00'\"`;--%_",
+            &long,
+        ]) {
+            let mut sign_in = sign_in(n);
+            sign_in.user.name = Some(name.to_owned());
+            sign_in.user.email = Some(name.to_owned());
+            sign_in.event.reason = name.to_owned();
+            assert!(matches!(store.sign_in(sign_in.clone()).await.unwrap(), SignedIn::Done { .. }), "{n}");
+            assert!(store.session(session_id(n)).await.unwrap().unwrap().user == sign_in.user, "{n}");
+            let query = EventQuery { session: sign_in.event.session, limit: 1, ..EventQuery::default() };
+            assert!(store.events(&query).await.unwrap()[0].reason == name, "{n}");
+            let ended = Event { id: EventId::from_bytes([100 + n; 16]), ..sign_in.event };
+            store.revoke(Ending::of(Target::Session(session_id(n)), name, at(50), ended)).await.unwrap();
+            let end = store.session(session_id(n)).await.unwrap().unwrap().session.ended.unwrap();
+            assert!(end.reason == name, "{n}");
+        }
+    }
+}
+
+async fn the_longest_ids_fit(database: Database) {
+    let store = database.open().await;
+    let mut longest = sign_in(1);
+    longest.software = SoftwareKey::from_stored("s".repeat(2_048));
+    longest.session.client_id = dcr_core::ClientId::new("~".repeat(1_024)).unwrap();
+    longest.session.platform = Platform::named(&"p".repeat(1_024));
+    longest.session.redirect_uri = "r".repeat(8_192);
+    longest.event.client_id = Some(longest.session.client_id.clone());
+    longest.event.platform = Some(longest.session.platform.clone());
+    store.sign_in(longest.clone()).await.unwrap();
+    assert_eq!(store.session(session_id(1)).await.unwrap().unwrap().session, longest.session);
+    let target = Target::ClientId(longest.session.client_id);
+    assert_eq!(
+        store.block(Ending::of(target.clone(), "test", at(2), event(2, EventKind::Blocked))).await.unwrap(),
+        [session_id(1)]
+    );
+    assert!(store.blocked(&[target]).await.unwrap().is_some());
+}
+
+async fn every_statement_prepares(database: Database) {
+    database.open().await;
+    if database.kind().is_mysql() {
+        let mut connection = sqlx::MySqlConnection::connect(&database.url()).await.unwrap();
+        for (name, sql) in sqlx::MySql::SQL.to_prepare() {
+            assert!(!sql.is_empty(), "{name}");
+            (&mut connection)
+                .prepare(sqlx::SqlSafeStr::into_sql_str(sql))
+                .await
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+    } else {
+        let mut connection = sqlx::PgConnection::connect(&database.url()).await.unwrap();
+        for (name, sql) in sqlx::Postgres::SQL.to_prepare() {
+            assert!(!sql.is_empty(), "{name}");
+            (&mut connection)
+                .prepare(sqlx::SqlSafeStr::into_sql_str(sql))
+                .await
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+    }
+}
+
+/// With tables so small the planner would rather read all of them, unless it is told not to.
+async fn queries_use_their_indexes(database: Database) {
+    let store = database.open().await;
+    for n in 1..=200 {
+        let mut several = SignIn { software: SoftwareKey::from_stored(format!("s{n}")), ..sign_in(n) };
+        several.session.client_id = dcr_core::ClientId::new(format!("client-{n}")).unwrap();
+        store.sign_in(several).await.unwrap();
+    }
+    let mysql = database.kind().is_mysql();
+    database.run(if mysql { "ANALYZE TABLE dcr_sessions, dcr_events" } else { "ANALYZE" }).await;
+    let texts = if mysql { sqlx::MySql::SQL.to_prepare() } else { sqlx::Postgres::SQL.to_prepare() };
+    let text = |name: &str| texts.iter().find(|(other, _)| *other == name).unwrap().1;
+    for (name, values, index) in [
+        ("ended_since", &["1"][..], "dcr_sessions_by_end"),
+        ("not_ended_of_user", &["'x'"], "dcr_sessions_by_user"),
+        ("not_ended_of_client", &["'x'"], "dcr_sessions_by_client"),
+        ("not_ended_of_connection", &["'x'"], "dcr_sessions_by_connection"),
+        ("end_user", &["1", "'x'", "'x'"], "dcr_sessions_by_user"),
+        ("end_client", &["1", "'x'", "'x'"], "dcr_sessions_by_client"),
+        ("sessions_of", &["'x'"], "dcr_sessions_by_connection"),
+        ("idle_sessions", &["'x'", "1"], "dcr_sessions_by_connection"),
+        ("sweep_lapsed", &["1", "10"], "dcr_sessions_by_expiry"),
+        ("sweep_ended", &["1", "10"], "dcr_sessions_by_end"),
+        ("events", &["1", "10"], "dcr_events_by_time"),
+        ("events_of_user", &["'x'", "1", "10"], "dcr_events_by_user"),
+        ("events_of_session", &["'x'", "1", "10"], "dcr_events_by_session"),
+    ] {
+        let plan = if mysql {
+            let sql = values.iter().fold(text(name).to_owned(), |sql, value| sql.replacen('?', value, 1));
+            database.run(&format!("EXPLAIN FORMAT = JSON {sql}")).await
+        } else {
+            let numbered = values.iter().enumerate();
+            let sql = numbered.fold(text(name).to_owned(), |sql, (i, v)| sql.replace(&format!("${}", i + 1), v));
+            let (seq, explain) = ("SET enable_seqscan = off", format!("EXPLAIN {sql}"));
+            database.run(&format!("{seq}; {explain}")).await
+        };
+        assert!(plan.iter().any(|line| line.contains(index)), "{name}\n{plan:#?}");
+    }
+}
+
+async fn a_row_that_does_not_decode_is_inconsistent_and_says_which_column(database: Database) {
+    let store = database.open().await;
+    store.sign_in(sign_in(1)).await.unwrap();
+    for (damage, repair, column) in [
+        ("provenance = 'Sealed'", "provenance = 'sealed'", "provenance"),
+        ("auth_method = 'private_key_jwt'", "auth_method = 'none'", "auth_method"),
+        ("client_id = ' '", "client_id = 'client'", "client_id"),
+    ] {
+        database.run(&format!("UPDATE dcr_sessions SET {damage}")).await;
+        let error = store.session(session_id(1)).await.unwrap_err();
+        assert!(matches!(&error, StoreError::Inconsistent(text) if text.contains(column)), "{damage}: {error}");
+        database.run(&format!("UPDATE dcr_sessions SET {repair}")).await;
+    }
+    assert!(store.session(session_id(1)).await.unwrap().is_some());
+}
+
+async fn an_id_that_exists_already_is_inconsistent(database: Database) {
+    let store = database.open().await;
+    store.record(event(9, EventKind::Anomaly)).await.unwrap();
+    assert!(matches!(store.record(event(9, EventKind::Anomaly)).await, Err(StoreError::Inconsistent(_))));
+    // An id of a connection to be made that is somebody else's: nothing of theirs changes.
+    store.sign_in(sign_in(1)).await.unwrap();
+    let mut clash = sign_in(2);
+    clash.new_connection = ConnectionId::from_bytes([1; 16]);
+    clash.software = SoftwareKey::from_stored("other");
+    clash.now = Timestamp::from_unix_seconds(1_900_000_000);
+    assert!(matches!(store.sign_in(clash).await, Err(StoreError::Inconsistent(_))));
+    let connections = store.connections_of(&sign_in(1).user.id).await.unwrap();
+    assert_eq!((connections.len(), connections[0].last_sign_in_at), (1, at(1)));
+}
