@@ -150,7 +150,7 @@ mod tests {
     async fn a_row_that_does_not_decode_is_inconsistent_and_says_which_column() {
         for (damage, column) in [
             ("UPDATE dcr_sessions SET provenance = 'invented'", "provenance"),
-            ("UPDATE dcr_sessions SET auth_method = 'private_key_jwt'", "auth_method"),
+            ("UPDATE dcr_sessions SET auth_method = 'invented'", "auth_method"),
             ("UPDATE dcr_sessions SET client_id = x'20'", "client_id"),
             ("UPDATE dcr_sessions SET redirect_uri = x'ff'", "redirect_uri"),
             (
