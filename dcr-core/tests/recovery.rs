@@ -199,10 +199,10 @@ async fn in_the_window_a_secret_that_came_along_is_remembered_again() {
 }
 
 /// The thief of a token has no secret, or makes one up, and comes first. The rightful client does not agree with him on
-/// the secret: then there are two, and the session ends for both.
+/// the secret: then there are two, and the session ends for both, however far the thief has got.
 #[tokio::test]
 async fn in_the_window_two_who_disagree_on_the_secret_lose_the_session() {
-    for thiefs in ["", "made-up"] {
+    for (thiefs, refreshes) in [("", 0), ("made-up", 0), ("", 1), ("made-up", 3)] {
         let time = Time::begin().await;
         let code = time.before.code(U, P, "Ada").await;
         let copy = time.copy();
@@ -213,11 +213,34 @@ async fn in_the_window_two_who_disagree_on_the_secret_lose_the_session() {
 
         let restored = time.restore(copy).await;
         restored.open_window().await;
-        let thief = tokens(&refresh_with(&restored.world, &stolen.refresh, thiefs).await);
+        let mut thief = tokens(&refresh_with(&restored.world, &stolen.refresh, thiefs).await);
+        for _ in 0..refreshes {
+            thief = tokens(&refresh_with(&restored.world, &thief.refresh, thiefs).await);
+        }
+        restored.clock.advance(Duration::from_secs(31));
         assert_error(&refresh_with(&restored.world, &newer.refresh, "s1").await, 401, "invalid_client");
-        assert!(!restored.world.accepts(&thief.access).await, "{thiefs:?}");
+        assert!(!restored.world.accepts(&thief.access).await, "{thiefs:?} {refreshes}");
         assert_error(&refresh_with(&restored.world, &thief.refresh, thiefs).await, 400, "invalid_grant");
     }
+}
+
+/// The rightful client comes first; the thief is behind and has no secret.
+#[tokio::test]
+async fn in_the_window_who_is_behind_and_without_the_secret_harms_nobody_inside_the_grace() {
+    let time = Time::begin().await;
+    let code = time.before.code(U, P, "Ada").await;
+    let copy = time.copy();
+    let mut fields = redemption(U, P, &code);
+    fields.push(("client_secret", "s1"));
+    let stolen = tokens(&time.before.token(&fields).await);
+    let newer = tokens(&refresh_with(&time.before, &stolen.refresh, "s1").await);
+    let restored = time.restore(copy).await;
+    restored.open_window().await;
+    let level = tokens(&refresh_with(&restored.world, &newer.refresh, "s1").await);
+    for secret in ["", "made-up"] {
+        assert_error(&refresh_with(&restored.world, &stolen.refresh, secret).await, 401, "invalid_client");
+    }
+    tokens(&refresh_with(&restored.world, &level.refresh, "s1").await);
 }
 
 /// Outside of recoveries a wrong secret harms nobody (ADOPT-20).

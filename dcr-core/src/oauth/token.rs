@@ -140,7 +140,7 @@ impl Inner {
         };
         let now = self.clock.now();
         if !self.rules.authenticates(&self.ring, client, &expected) {
-            self.another_secret(&session, now).await?;
+            self.another_secret(&session, grant.generation, now).await?;
             return Err(Reason::ClientAuthentication.into());
         }
         self.resource_is_the_sessions(&session, form)?;
@@ -205,9 +205,12 @@ impl Inner {
 
     /// Two who hold tokens of one session do not agree on the secret that came along with it (SR-16). As a rule the one
     /// without it is refused and harms nobody. But where the session was recovered from the code, whoever came first said
-    /// which secret to remember, and nobody knows whether that was the rightful client: then it ends for both.
-    async fn another_secret(&self, session: &Session, now: Timestamp) -> Result<(), Refusal> {
-        if !session.provenance.has_unproven_secret() || !session.is_alive(now) {
+    /// which secret to remember, and nobody knows whether that was the rightful client: then a token that is as new as the
+    /// row, or newer, or older and after the grace, ends the session for both.
+    async fn another_secret(&self, session: &Session, presented: Generation, now: Timestamp) -> Result<(), Refusal> {
+        let is_recent = now.since(session.advanced_at) <= self.lifetimes.refresh_grace;
+        let is_harmless = presented < session.generation && is_recent;
+        if is_harmless || !session.provenance.has_unproven_secret() || !session.is_alive(now) {
             return Ok(());
         }
         let query = EventQuery { session: Some(session.id), limit: 1_000, ..EventQuery::default() };

@@ -11,6 +11,7 @@ mod databases;
 mod flow;
 mod kills;
 mod races;
+mod restore;
 mod revocation;
 mod rotation;
 mod support;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
             ("flow", flow::tests()),
             ("kills", kills::tests()),
             ("races", races::tests()),
+            ("restore", restore::tests()),
             ("revocation", revocation::tests()),
             ("rotation", rotation::tests()),
         ] {
