@@ -7,6 +7,9 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// How far the clocks of two replicas may be apart.
+pub(crate) const REPLICA_SKEW: Duration = Duration::from_secs(5);
+
 /// A point in time: whole microseconds since the Unix epoch.
 ///
 /// ```

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, REPLICA_SKEW, Timestamp};
 use crate::config::MAX_ACCESS_TOKEN;
 use crate::error::{Reason, Refusal};
 use crate::random::{RandomUnavailable, SecureRandom};
@@ -200,7 +200,7 @@ impl Operator {
     }
 
     /// Does again what an event of a lost part of the record did: ends and blocks, as far as they concern sessions that
-    /// had been opened by then. Events are replayed in the order of their times; doing it twice changes nothing more.
+    /// had been opened by then, give or take what two replicas' clocks may differ. Events are replayed in the order of their times; doing it twice changes nothing more.
     ///
     /// # Errors
     /// [`OperatorError`]; then nothing changed.
@@ -215,8 +215,12 @@ impl Operator {
         let Some(target) = event.target() else { return Ok(Replayed::Nothing) };
         let again = Event { at: self.clock.now(), ..self.event(event.kind, "replayed")?.about(&target) };
         let reason = if event.reason.is_empty() { event.kind.as_str() } else { &event.reason };
-        let ending =
-            Ending { opened_until: Some(event.at), ..Ending::of(target.clone(), reason, again.at, again.clone()) };
+        let opened_until = match target {
+            // A session does not come a second time: whatever the clocks said, it was meant.
+            Target::Session(_) => None,
+            _ => Some(event.at + REPLICA_SKEW),
+        };
+        let ending = Ending { opened_until, ..Ending::of(target.clone(), reason, again.at, again.clone()) };
         Ok(match event.kind {
             EventKind::Blocked => Replayed::Blocked(self.store.block(ending).await?),
             EventKind::Unblocked => Replayed::Unblocked(self.store.unblock(&target, again).await?),

@@ -8,7 +8,7 @@ use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
 use crate::record::EventKind;
-use crate::session::{AccessToken, GrantKind, GrantToken, SessionId};
+use crate::session::{AccessToken, Generation, GrantKind, GrantToken, SessionId};
 use crate::store::{Ending, Target};
 
 /// The reason that is kept on the session.
@@ -31,7 +31,8 @@ impl Inner {
         let expected = Expected {
             provenance: session.provenance,
             auth_method: session.auth_method,
-            adopted_secret: Some(session.adopted_secret),
+            // Before the code is redeemed, and in a row that went back in time to there, none is known.
+            adopted_secret: (session.generation != Generation::CODE).then_some(session.adopted_secret),
         };
         if !self.rules.authenticates(&self.ring, &client, &expected) {
             return Err(Reason::ClientAuthentication.into());

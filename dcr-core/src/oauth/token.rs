@@ -16,13 +16,16 @@ use crate::http::Params;
 use crate::record::{Event, EventKind};
 use crate::seal::b64;
 use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session};
-use crate::store::{Advance, Advanced, CatchUp, Ending, Target};
+use crate::store::{Advance, Advanced, CatchUp, Ending, EventQuery, Target};
 
 /// A complete and correct redemption that comes again is a double submit for this long, and a replay after it.
 const DOUBLE_SUBMIT: Duration = Duration::from_secs(10);
 
 /// How often an anomaly of one kind and session is written to the record.
 const ANOMALY_EVERY: Duration = Duration::from_secs(60);
+
+/// The reason of a recovery whose row had not seen the redemption of the code, nor a secret that came along with it.
+const AHEAD_OF_THE_CODE: &str = "refresh_ahead_of_the_code";
 
 /// The body of a successful answer (RFC 6749 section 5.1).
 #[derive(Serialize)]
@@ -135,12 +138,13 @@ impl Inner {
             // A row that is behind at the code does not know of the secret yet.
             adopted_secret: (!ahead || session.generation != Generation::CODE).then_some(session.adopted_secret),
         };
+        let now = self.clock.now();
         if !self.rules.authenticates(&self.ring, client, &expected) {
+            self.another_secret(&session, grant.generation, now).await?;
             return Err(Reason::ClientAuthentication.into());
         }
         self.resource_is_the_sessions(&session, form)?;
         let scope = self.refreshed_scope(&session, form)?;
-        let now = self.clock.now();
         if ahead {
             return self.ahead_of_its_row(&session, grant.generation, client, scope, now).await;
         }
@@ -179,12 +183,14 @@ impl Inner {
             self.anomaly(session, Reason::RefreshAhead).await;
             return Err(Reason::RefreshAhead.into());
         }
+        let from =
+            if session.generation == Generation::CODE { AHEAD_OF_THE_CODE } else { Reason::RefreshAhead.as_str() };
         let catch_up = CatchUp {
             presented,
             now,
             expires_at: self.next_expiry(session, now),
             adopted_secret: self.secret_to_remember(session, client),
-            event: about(self.event(EventKind::Recovered, Reason::RefreshAhead.as_str())?, session),
+            event: about(self.event(EventKind::Recovered, from)?, session),
         };
         match self.store.catch_up(session.id, catch_up).await? {
             Advanced::Won(session) => {
@@ -195,6 +201,24 @@ impl Inner {
             Advanced::Lost(session) => self.rotate(&session, presented, scope, now).await,
             Advanced::Gone(_) => Err(Reason::SessionOver.into()),
         }
+    }
+
+    /// Two who hold tokens of one session do not agree on the secret that came along with it (SR-16). As a rule the one
+    /// without it is refused and harms nobody. But where the session was recovered from the code, whoever came first said
+    /// which secret to remember, and nobody knows whether that was the rightful client: then a token that is as new as the
+    /// row, or newer, or older and after the grace, ends the session for both.
+    async fn another_secret(&self, session: &Session, presented: Generation, now: Timestamp) -> Result<(), Refusal> {
+        let is_recent = now.since(session.advanced_at) <= self.lifetimes.refresh_grace;
+        let is_harmless = presented < session.generation && is_recent;
+        if is_harmless || !session.provenance.has_unproven_secret() || !session.is_alive(now) {
+            return Ok(());
+        }
+        let query = EventQuery { session: Some(session.id), limit: 1_000, ..EventQuery::default() };
+        let recovered = |event: &Event| event.kind == EventKind::Recovered && event.reason == AHEAD_OF_THE_CODE;
+        if self.store.events(&query).await?.iter().any(recovered) {
+            self.end(session, Reason::RefreshReplayed, now).await?;
+        }
+        Ok(())
     }
 
     /// The counter stands elsewhere. The predecessor inside the grace gets the same successor and a fresh access token;

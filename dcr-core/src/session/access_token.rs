@@ -8,14 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConnectionId, SessionId, UserId};
 use crate::client::ClientId;
-use crate::clock::Timestamp;
+use crate::clock::{REPLICA_SKEW, Timestamp};
 use crate::oauth::ScopeSet;
 use crate::seal::{KeyRing, KeySet, b64, unb64};
 
 /// The longest access token that is looked at.
 const MAX_TOKEN: usize = 8 * 1024;
-/// How far the clocks of two replicas may be apart, in seconds.
-const CLOCK_SKEW: i64 = 5;
 
 /// The claims, on the wire. Every one is required and has one JSON type (RS-4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +98,7 @@ impl AccessToken {
         ring: &KeyRing,
     ) -> Result<AccessTokenClaims, TokenFault> {
         let wire = Self::open(token, ring).ok_or(TokenFault::Invalid)?;
-        if wire.iss != issuer || wire.iat > now.unix_seconds() + CLOCK_SKEW || wire.exp <= wire.iat {
+        if wire.iss != issuer || wire.iat > (now + REPLICA_SKEW).unix_seconds() || wire.exp <= wire.iat {
             return Err(TokenFault::Invalid);
         }
         if audience.is_some_and(|audience| wire.aud != audience) {

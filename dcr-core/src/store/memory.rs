@@ -29,7 +29,7 @@ use crate::session::{Connection, ConnectionId, EventId, Generation, Session, Ses
 #[derive(Debug, Default)]
 pub struct MemoryStore(Mutex<Tables>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Tables {
     failing: bool,
     users: BTreeMap<UserId, User>,
@@ -53,6 +53,12 @@ impl MemoryStore {
     /// From now on every method answers [`StoreError::Unavailable`], or no longer does.
     pub fn fail(&self, failing: bool) {
         self.lock().failing = failing;
+    }
+
+    /// A copy of everything as it is now, as a backup would be.
+    #[must_use]
+    pub fn backup(&self) -> Self {
+        Self(Mutex::new(self.lock().clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, Tables> {

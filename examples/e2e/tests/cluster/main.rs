@@ -2,7 +2,8 @@
 //! the middle of anything, races over all of them, the bound of revocations, keys rotated under load, and a database that
 //! went back in time.
 //!
-//! Always on a SQLite file that the processes share.
+//! Always on a SQLite file that the processes share; on PostgreSQL and MariaDB if `DCR_TEST_POSTGRES_URL` and
+//! `DCR_TEST_MYSQL_URL` name servers.
 //!
 //! `DCR_CLUSTER_SECONDS` is how long the random tests go on (a few seconds), `DCR_CLUSTER_SEED` what decides their choices
 //! (which is printed when a test fails).
@@ -11,6 +12,7 @@ mod databases;
 mod flow;
 mod kills;
 mod races;
+mod restore;
 mod revocation;
 mod rotation;
 mod support;
@@ -30,11 +32,16 @@ fn main() -> ExitCode {
             ("flow", flow::tests()),
             ("kills", kills::tests()),
             ("races", races::tests()),
+            ("restore", restore::tests()),
             ("revocation", revocation::tests()),
             ("rotation", rotation::tests()),
         ] {
             trials.extend(tests.into_iter().map(|(name, test)| trial(kind, group, name, test)));
         }
+    }
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_missing() && !arguments.list) {
+        let (name, variable) = (kind.name(), kind.variable().unwrap_or_default());
+        eprintln!("NOT TESTED: {name}, for {variable} is not set; its tests are ignored");
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -54,5 +61,5 @@ fn trial(kind: Kind, group: &str, name: &str, test: Test) -> libtest_mimic::Tria
         runtime.block_on(async { test(Database::fresh(kind).await).await });
         Ok(())
     };
-    libtest_mimic::Trial::test(format!("{}::{group}::{name}", kind.name()), run)
+    libtest_mimic::Trial::test(format!("{}::{group}::{name}", kind.name()), run).with_ignored_flag(kind.is_missing())
 }

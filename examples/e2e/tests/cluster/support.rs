@@ -34,7 +34,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 pub(crate) async fn cluster(database: &Database, replicas: usize) -> Cluster {
-    Cluster::with(PROGRAM, replicas, database.url(), seed(), &[RESOURCE_SERVER]).await
+    Cluster::with(PROGRAM, replicas, &database.url(), seed(), &[RESOURCE_SERVER]).await
 }
 
 /// What a resource server is told of a token.

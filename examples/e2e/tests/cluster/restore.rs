@@ -1,0 +1,140 @@
+//! A database that went back in time under real servers: everything is stopped, an older copy takes its place, and what
+//! the record of the lost part says is replayed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dcr_core::record::{Event, EventKind};
+use dcr_core::store::EventQuery;
+use dcr_core::{Clock as _, Operator, SystemClock, SystemRandom};
+use dcr_e2e::{Browser, Client, Cluster, Tokens, at};
+
+use crate::databases::Database;
+use crate::support::{LOOPBACK, PLATFORM, claims, cluster, generation};
+
+const REPLICAS: usize = 2;
+const WINDOW: Duration = Duration::from_secs(600);
+
+pub(crate) fn tests() -> Vec<(&'static str, crate::Test)> {
+    crate::tests! {
+        after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_dead
+    }
+}
+
+/// A client and what it holds.
+struct Held {
+    client: Client,
+    tokens: Tokens,
+}
+
+impl Held {
+    async fn refresh(&mut self, times: usize) {
+        for _ in 0..times {
+            self.tokens = Tokens::from(self.client.refresh(&self.tokens.refresh).await);
+        }
+    }
+
+    /// Every replica refuses the refresh token.
+    async fn is_refused(&self, cluster: &Cluster) {
+        for replica in 0..cluster.size() {
+            let refused = at(replica, self.client.refresh(&self.tokens.refresh)).await;
+            assert_eq!(refused.oauth_error(), (400, "invalid_grant".to_owned()));
+        }
+    }
+}
+
+fn operator(store: Arc<dyn dcr_core::store::Store>) -> Operator {
+    Operator::new(store, Arc::new(SystemClock), Arc::new(SystemRandom))
+}
+
+async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_dead(database: Database) {
+    let cluster = cluster(&database, REPLICAS).await;
+    let site = cluster.site();
+    let mut browser = Browser::of("ada");
+    let public = Client::register(site, &[LOOPBACK]).await;
+    let mut adopted = Client::unregistered(site, "never-registered", PLATFORM);
+    adopted.auth_method = "client_secret_post".to_owned();
+    adopted.secret = Some("a-secret-that-came-along".to_owned());
+
+    // The copy has: two sessions in use, one that will be ended, and two codes that are on their way.
+    let mut alive = Held { tokens: public.sign_in(&mut browser).await, client: public.clone() };
+    let mut late = Held { tokens: public.sign_in(&mut browser).await, client: public.clone() };
+    let mut killed = Held { tokens: public.sign_in(&mut browser).await, client: public.clone() };
+    let mut codes = Vec::new();
+    for client in [&public, &adopted] {
+        let flow = client.authorize();
+        let landed = browser.sign_in(&flow.url).await.client();
+        codes.push((client.clone(), client.code(&flow, &landed), flow));
+    }
+    cluster.stop_all().await;
+    database.save().await;
+    cluster.start_all().await;
+
+    // The part that will be lost.
+    let since = SystemClock.now();
+    alive.refresh(2).await;
+    late.refresh(2).await;
+    killed.refresh(2).await;
+    let mut redeemed = Vec::new();
+    for (client, code, flow) in codes {
+        let tokens = Tokens::from(client.redeem(&code, &flow.verifier).await);
+        redeemed.push(Held { client, tokens });
+    }
+    killed.client.revoke(&killed.tokens.refresh).await.expect(200);
+    let opened = Held { tokens: public.sign_in(&mut browser).await, client: public.clone() };
+    let query = EventQuery { since: Some(since), limit: 1_000, ..EventQuery::default() };
+    let mut exported: Vec<String> =
+        database.store().await.events(&query).await.unwrap().iter().map(Event::to_json).collect();
+    exported.reverse();
+    cluster.stop_all().await;
+    database.restore().await;
+
+    // Before any server runs: otherwise a session that was killed would be alive again for a moment.
+    let operator = operator(database.store().await);
+    for line in &exported {
+        operator.replay(&Event::from_json(line).unwrap()).await.unwrap();
+    }
+    cluster.start_all().await;
+
+    // Strict, with an alarm for each.
+    alive.is_refused(&cluster).await;
+    for held in &redeemed {
+        held.is_refused(&cluster).await;
+    }
+    let alarms = operator.store().events(&EventQuery { limit: 1_000, ..EventQuery::default() }).await.unwrap();
+    let ahead = |event: &&Event| event.kind == EventKind::Anomaly && event.reason == "refresh_ahead";
+    assert_eq!(alarms.iter().filter(ahead).count(), 3 * REPLICAS, "once for each session and process");
+    killed.is_refused(&cluster).await;
+
+    operator.open_recovery(operator.now() + WINDOW).await.unwrap();
+    for held in redeemed.iter_mut().chain([&mut alive]) {
+        let (session, before) = generation(&held.tokens.refresh);
+        let sent = held.tokens.refresh.clone();
+        held.refresh(1).await;
+        assert_eq!(generation(&held.tokens.refresh), (session, before + 1));
+        for replica in 0..REPLICAS {
+            let again = Tokens::from(at(replica, held.client.refresh(&sent)).await);
+            assert_eq!(again.refresh, held.tokens.refresh, "RT-2: one successor, in the window too");
+            assert_eq!(cluster.bearer(replica, &held.tokens.access).await, Some(200));
+        }
+    }
+    let first_of_adopted = redeemed[1].tokens.refresh.clone();
+    let mut secretless = redeemed[1].client.clone();
+    secretless.auth_method = "none".to_owned();
+    redeemed[1].refresh(1).await;
+    let refused = secretless.refresh(&first_of_adopted).await;
+    assert_eq!(refused.oauth_error(), (401, "invalid_client".to_owned()), "SR-16: remembered again");
+    redeemed[1].refresh(1).await;
+    killed.is_refused(&cluster).await;
+    opened.is_refused(&cluster).await;
+
+    operator.close_recovery().await.unwrap();
+    late.is_refused(&cluster).await;
+    alive.refresh(1).await;
+    let again = public.sign_in(&mut browser).await;
+    assert_eq!(claims(&again.access)["con"], claims(&alive.tokens.access)["con"], "no id and no connection is lost");
+    for replica in 0..REPLICAS {
+        assert_eq!(cluster.bearer(replica, &killed.tokens.access).await, Some(401));
+    }
+    assert!(cluster.balancer().server_errors().is_empty(), "{:?}", cluster.balancer().server_errors());
+}
