@@ -29,7 +29,9 @@ fn main() {
 
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 fn main() -> std::process::ExitCode {
-    let arguments = libtest_mimic::Arguments::from_args();
+    let mut arguments = libtest_mimic::Arguments::from_args();
+    // They wait more than they compute.
+    arguments.test_threads.get_or_insert(6);
     let mut trials = Vec::new();
     for kind in servers::Kind::ALL {
         let mut add = |group: &str, tests: Vec<(&'static str, Test)>| {

@@ -173,13 +173,14 @@ async fn a_configuration_that_cannot_work_ends_with_exit_code_2_and_one_line_tha
     const PUBLIC: (&str, &str) = ("DCR_PUBLIC_URL", "https://mcp.example");
     const TENANT: (&str, &str) = ("DCR_AZURE_TENANT_ID", "3f2a9c1e-5b7d-4e8f-9a60-1c2d3e4f5a6b");
     type Case = (&'static [(&'static str, &'static str)], &'static [&'static str]);
-    let cases: [Case; 7] = [
+    let cases: [Case; 8] = [
         (&[PUBLIC], &["DCR_SECRET", "openssl rand -base64 32", "DCR_SECRET=store"]),
         (&[PUBLIC, ("DCR_SECRET", "store")], &["DCR_AZURE_TENANT_ID", "DCR_OIDC_ISSUER"]),
         (&[("DCR_BIND", "0.0.0.0:0")], &["DCR_PUBLIC_URL"]),
         (&[TENANT], &["DCR_AZURE_CLIENT_ID and DCR_AZURE_CLIENT_SECRET"]),
         (&[TENANT, ("DCR_OIDC_ISSUER", "https://idp.example")], &["DCR_AZURE_", "DCR_OIDC_", "unset"]),
         (&[("DCR_DATABASE_URL", "oracle://db")], &["DCR_DATABASE_URL", "sqlite:"]),
+        (&[("DCR_DATABASE_URL", "postgres://db/dcr?sslmod=verify-full")], &["DCR_DATABASE_URL", "`sslmod`"]),
         (&[("DCR_PUBLIC_URL", "http://127.0.0.1:1/base")], &["DCR_PUBLIC_URL", "without path"]),
     ];
     for (variables, expected) in cases {
