@@ -86,5 +86,5 @@ pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody};
 pub use self::oauth::ScopeSet;
 pub use self::operator::{ImportedUse, Operator, OperatorError, Replayed};
 pub use self::random::{RandomUnavailable, SecureRandom, SystemRandom};
-pub use self::seal::{KeyRingError, Secret, SecretError};
+pub use self::seal::{KeyRingError, Secret, SecretError, check_secrets};
 pub use self::session::Principal;

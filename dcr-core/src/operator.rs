@@ -17,8 +17,6 @@ use crate::{ImportedClient, Platform, SoftwareKey};
 /// Sessions that lapsed stay for this long after the life of their last access token, so that a late replay is still
 /// seen for what it is.
 const KEEP_LAPSED: Duration = Duration::from_secs(24 * 60 * 60);
-/// The longest recovery window. While it is open, a token that was stolen and rotated since may work once more.
-pub(crate) const MAX_RECOVERY: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Operations on a store that need no running server.
 ///
@@ -99,6 +97,9 @@ pub struct ImportedUse {
 }
 
 impl Operator {
+    /// The longest recovery window: 31 days. While it is open, a token that was stolen and rotated since may work once more.
+    pub const MAX_RECOVERY: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
     /// Operations on `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn SecureRandom>) -> Self {
@@ -184,7 +185,7 @@ impl Operator {
     /// [`OperatorError::Window`] if `until` is not within the next 31 days.
     pub async fn open_recovery(&self, until: Timestamp) -> Result<(), OperatorError> {
         let event = self.event(EventKind::RecoveryOpened, &format!("until {until}"))?;
-        if until <= event.at || until > event.at + MAX_RECOVERY {
+        if until <= event.at || until > event.at + Self::MAX_RECOVERY {
             return Err(OperatorError::Window);
         }
         Ok(self.store.open_recovery(until, event).await?)
@@ -200,7 +201,8 @@ impl Operator {
     }
 
     /// Does again what an event of a lost part of the record did: ends and blocks, as far as they concern sessions that
-    /// had been opened by then, give or take what two replicas' clocks may differ. Events are replayed in the order of their times; doing it twice changes nothing more.
+    /// had been opened by then, give or take what two replicas' clocks may differ. Events are replayed in the order of
+    /// their times; doing it twice changes nothing more.
     ///
     /// # Errors
     /// [`OperatorError`]; then nothing changed.

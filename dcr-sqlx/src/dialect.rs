@@ -219,8 +219,8 @@ statements! {
     /// generation is set first: some databases see the new one afterwards.
     catch_up,
 
-    /// The session of this id, if it has not ended and was opened by a time. What this and the next four find, no other transaction changes until
-    /// this one is over.
+    /// The session of this id, if it has not ended and was opened by a time. What this and the next four find, no other
+    /// transaction changes until this one is over.
     not_ended_session,
     /// A connection's sessions that have not ended.
     not_ended_of_connection,
@@ -303,6 +303,11 @@ statements! {
     put_secret,
     /// The secret.
     secret,
+
+    /// The time by the database's own clock.
+    server_time,
+    /// How many sessions a sweep would delete.
+    sweepable,
 }
 
 /// The values of a statement.

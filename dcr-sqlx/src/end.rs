@@ -72,15 +72,7 @@ fn of_block((kind, target): &(BlockKind, Vec<u8>)) -> Vec<Value> {
 /// Ends the sessions of the target that have not ended. If one came or went between the two statements, which some
 /// isolation levels allow, that is a conflict.
 async fn end_all<DB: Dialect>(db: &mut Held<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
-    let sql = &DB::SQL;
-    let (find, end, key) = match &ending.target {
-        Target::Session(id) => (sql.not_ended_session, sql.end_session, Value::from(id)),
-        Target::Connection(id) => (sql.not_ended_of_connection, sql.end_connection, Value::from(id)),
-        Target::User(id) => (sql.not_ended_of_user, sql.end_user, Value::from(id)),
-        Target::ClientId(id) => (sql.not_ended_of_client, sql.end_client, Value::from(id)),
-        Target::Platform(name) => (sql.not_ended_of_platform, sql.end_platform, Value::from(name)),
-        other => return Err(Failure::Store(StoreError::Inconsistent(format!("cannot revoke {other:?}")))),
-    };
+    let (find, end, key) = statements::<DB>(&ending.target)?;
     let until = ending.opened_until.unwrap_or(END_OF_TIME);
     let found = db.fetch(find, vec![key.clone(), until.into()], Columns::session_id).await?;
     if found.is_empty() {
@@ -89,6 +81,26 @@ async fn end_all<DB: Dialect>(db: &mut Held<DB>, ending: &Ending) -> Result<Vec<
     let values = vec![ending.now.into(), ending.reason.as_str().into(), key, until.into()];
     let ended = db.execute(end, values).await?;
     if usize::try_from(ended) == Ok(found.len()) { Ok(found) } else { Err(changed()) }
+}
+
+/// What [`revoke`] would end now.
+#[cfg(feature = "cli")]
+pub(crate) async fn would_end<DB: Dialect>(store: &SqlStore<DB>, target: &Target) -> Result<Vec<SessionId>, Failure> {
+    let (find, _, key) = statements::<DB>(target)?;
+    store.begin().await?.fetch(find, vec![key, END_OF_TIME.into()], Columns::session_id).await
+}
+
+/// How the sessions of a target are found, and ended, and the value that names it.
+fn statements<DB: Dialect>(target: &Target) -> Result<(&'static str, &'static str, Value), Failure> {
+    let sql = &DB::SQL;
+    Ok(match target {
+        Target::Session(id) => (sql.not_ended_session, sql.end_session, Value::from(id)),
+        Target::Connection(id) => (sql.not_ended_of_connection, sql.end_connection, Value::from(id)),
+        Target::User(id) => (sql.not_ended_of_user, sql.end_user, Value::from(id)),
+        Target::ClientId(id) => (sql.not_ended_of_client, sql.end_client, Value::from(id)),
+        Target::Platform(name) => (sql.not_ended_of_platform, sql.end_platform, Value::from(name)),
+        other => return Err(Failure::Store(StoreError::Inconsistent(format!("cannot revoke {other:?}")))),
+    })
 }
 
 /// The sessions that were found are not those that would be ended.

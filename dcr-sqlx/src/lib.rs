@@ -79,15 +79,21 @@
 //! were refreshed after it was taken are refused when it is restored, and sessions that were ended after it are alive again:
 //! keep what ended in a log elsewhere. The secret, if the store keeps it, is in the backup too.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 mod dialect;
 mod end;
 mod failure;
 mod file;
 mod held;
 mod import;
+#[cfg(feature = "cli")]
+mod inspect;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(feature = "cli")]
+mod old;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod opening;
 #[cfg(feature = "postgres")]
@@ -103,6 +109,12 @@ mod store;
 use std::sync::Arc;
 
 use dcr_core::store::Store;
+
+#[cfg(feature = "cli")]
+use self::inspect::Inspect as Opened;
+use self::migrate::Tables;
+#[cfg(not(feature = "cli"))]
+use dcr_core::store::Store as Opened;
 
 pub use self::dialect::Dialect;
 pub use self::migrate::OpenError;
@@ -125,17 +137,22 @@ pub type MySqlStore = SqlStore<sqlx::MySql>;
 /// # Errors
 /// [`OpenError`] says what an operator has to do.
 pub async fn connect(url: &str) -> Result<Arc<dyn Store>, OpenError> {
+    let opened: Arc<dyn Store> = open(url, Tables::UpToDate).await?;
+    Ok(opened)
+}
+
+async fn open(url: &str, tables: Tables) -> Result<Arc<dyn Opened>, OpenError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]
-        Some("sqlite") => Ok(Arc::new(SqliteStore::open(url).await?)),
+        Some("sqlite") => Ok(Arc::new(SqliteStore::open_with(url, tables).await?)),
         #[cfg(not(feature = "sqlite"))]
         Some("sqlite") => Err(OpenError::MissingFeature { scheme: "sqlite", feature: "sqlite" }),
         #[cfg(feature = "postgres")]
-        Some("postgres" | "postgresql") => Ok(Arc::new(PostgresStore::open(url).await?)),
+        Some("postgres" | "postgresql") => Ok(Arc::new(PostgresStore::open_with(url, tables).await?)),
         #[cfg(not(feature = "postgres"))]
         Some("postgres" | "postgresql") => Err(OpenError::MissingFeature { scheme: "postgres", feature: "postgres" }),
         #[cfg(feature = "mysql")]
-        Some("mysql" | "mariadb") => Ok(Arc::new(MySqlStore::open(url).await?)),
+        Some("mysql" | "mariadb") => Ok(Arc::new(MySqlStore::open_with(url, tables).await?)),
         #[cfg(not(feature = "mysql"))]
         Some("mysql" | "mariadb") => Err(OpenError::MissingFeature { scheme: "mysql", feature: "mysql" }),
         _ => Err(OpenError::UnknownScheme),

@@ -72,6 +72,17 @@ pub enum OpenError {
          one who may, or grant CREATE, ALTER, INDEX and REFERENCES: {0}"
     )]
     Privilege(#[source] sqlx::Error),
+    /// The file is not there, and was not to be made.
+    #[error("there is no database file {0}: is the path right? `dcr migrate`, or starting the server, makes a new one")]
+    NoSuchFile(PathBuf),
+    /// The tables are not there, and were not to be made.
+    #[error(
+        "the database has none of our tables: is it the right one? `dcr migrate`, or starting the server, makes them ({0})"
+    )]
+    NoTables(#[source] sqlx::Error),
+    /// The tables lack migrations, and were not to be changed.
+    #[error("the database's tables lack {0} of this version's migrations: run `dcr migrate` first")]
+    Outdated(usize),
     /// Another process is bringing the tables up to date, and takes long.
     #[error("another process has been bringing the database's tables up to date for a minute; try again later")]
     Locked,
@@ -103,6 +114,16 @@ impl From<MigrateError> for OpenError {
     }
 }
 
+/// What opening a database does about its tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tables {
+    /// Makes them, or brings them up to date.
+    UpToDate,
+    /// Changes nothing, and refuses if they are not up to date.
+    #[cfg(feature = "cli")]
+    AsTheyAre,
+}
+
 /// The table that says which migrations the tables have seen.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! table {
@@ -127,8 +148,26 @@ macro_rules! migrations {
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) use migrations;
 
-/// Those of our migrations that the tables have not seen, given versions and checksums of those that they have.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
+/// Versions and checksums of the migrations that the tables have seen.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+pub(crate) type Seen = Vec<(i64, Vec<u8>)>;
+
+/// Refuses unless the tables have seen all of our migrations.
+#[cfg(all(feature = "cli", any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+pub(crate) fn expect(ours: Vec<sqlx::migrate::Migration>, seen: Result<Seen, sqlx::Error>) -> Result<(), OpenError> {
+    let seen = seen.map_err(|error| match error {
+        sqlx::Error::Database(_) => OpenError::NoTables(error),
+        error => OpenError::Database(error),
+    })?;
+    match pending(ours, &seen)?.len() {
+        0 => Ok(()),
+        lacking => Err(OpenError::Outdated(lacking)),
+    }
+}
+
+/// Those of our migrations that the tables have not seen, given those that they have.
+#[cfg(any(feature = "cli", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) fn pending(
     mut ours: Vec<sqlx::migrate::Migration>,
     seen: &[(i64, Vec<u8>)],
@@ -147,9 +186,18 @@ pub(crate) fn pending(
 /// In one transaction that holds the lock from its beginning, since sqlx itself locks nothing here: of two processes that
 /// open a new database at once the second finds the tables made.
 #[cfg(feature = "sqlite")]
-pub(crate) async fn sqlite(pool: &sqlx::Pool<sqlx::Sqlite>) -> Result<(), OpenError> {
-    let mut migrator =
-        sqlx::migrate::Migrator::with_migrations(migrations!("sqlite": 1 "0001_initial", 2 "0002_operators"));
+pub(crate) async fn sqlite(pool: &sqlx::Pool<sqlx::Sqlite>, tables: Tables) -> Result<(), OpenError> {
+    let ours = migrations!("sqlite": 1 "0001_initial", 2 "0002_operators");
+    match tables {
+        #[cfg(feature = "cli")]
+        Tables::AsTheyAre => {
+            let rows = sqlx::raw_sql(concat!("SELECT version, checksum FROM ", table!())).fetch_all(pool).await;
+            let row = |row: &sqlx::sqlite::SqliteRow| Ok((sqlx::Row::try_get(row, 0)?, sqlx::Row::try_get(row, 1)?));
+            return expect(ours, rows.and_then(|rows| rows.iter().map(row).collect()));
+        }
+        Tables::UpToDate => {}
+    }
+    let mut migrator = sqlx::migrate::Migrator::with_migrations(ours);
     migrator.dangerous_set_table_name(table!());
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(OpenError::Database)?;
     // `run` on a connection is not `Send` for the compiler; this is what it calls.

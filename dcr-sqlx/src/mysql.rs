@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use crate::MySqlStore;
 use crate::dialect::Dialect as _;
-use crate::migrate::{OpenError, migrations, pending, table};
+use crate::migrate::{OpenError, Seen, Tables, migrations, pending, table};
 use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
 
 /// What sqlx understands, but for what the store decides: it writes UTF-8 and no local times.
@@ -49,21 +49,14 @@ impl MySqlStore {
     /// # Errors
     /// [`OpenError`] says what an operator has to do. No text of it has the password.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let address = Address::parse(url, PARAMETERS)?;
-        let options = MySqlConnectOptions::from_url(&address.url).map_err(OpenError::Url)?.charset("utf8mb4");
-        if options.get_database().is_none() {
-            return Err(OpenError::NoDatabase("mysql"));
-        }
-        let place = match options.get_socket() {
-            Some(socket) => socket.display().to_string(),
-            None => format!("{}:{}", options.get_host(), options.get_port()),
-        };
-        let verified = matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity);
-        warn_unless_verified(options.get_host(), options.get_socket().is_some(), verified);
+        Self::open_with(url, Tables::UpToDate).await
+    }
 
+    pub(crate) async fn open_with(url: &str, tables: Tables) -> Result<Self, OpenError> {
+        let (options, place, address) = read(url)?;
         let mut connection = first(&options, &place, refusal).await?;
         configure(&mut connection).await.map_err(OpenError::Database)?;
-        migrate(&mut connection).await?;
+        migrate(&mut connection, tables).await?;
         // Whether it says good-bye properly does not matter any more.
         let _ = connection.close().await;
         let writer: MySqlPoolOptions = pool(address.max_connections);
@@ -71,6 +64,29 @@ impl MySqlStore {
         let begin = sqlx::MySql::SQL.begin;
         Ok(Self { reader: writer.clone(), writer, file: None, begin, by_transaction: false })
     }
+
+    /// One connection to any database, whatever is in it.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn first_connection(url: &str) -> Result<MySqlConnection, OpenError> {
+        let (options, place, _) = read(url)?;
+        first(&options, &place, refusal).await
+    }
+}
+
+/// What a URL says: how to connect, where to, and what is ours.
+fn read(url: &str) -> Result<(MySqlConnectOptions, String, Address), OpenError> {
+    let address = Address::parse(url, PARAMETERS)?;
+    let options = MySqlConnectOptions::from_url(&address.url).map_err(OpenError::Url)?.charset("utf8mb4");
+    if options.get_database().is_none() {
+        return Err(OpenError::NoDatabase("mysql"));
+    }
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let verified = matches!(options.get_ssl_mode(), MySqlSslMode::VerifyCa | MySqlSslMode::VerifyIdentity);
+    warn_unless_verified(options.get_host(), options.get_socket().is_some(), verified);
+    Ok((options, place, address))
 }
 
 async fn configure(connection: &mut MySqlConnection) -> Result<(), sqlx::Error> {
@@ -97,8 +113,13 @@ fn refusal(error: &dyn sqlx::error::DatabaseError) -> Refusal {
 ///
 /// Definitions cannot be rolled back, so a migration is noted when all of it was done, and one that was cut off is run
 /// again from its beginning.
-async fn migrate(connection: &mut MySqlConnection) -> Result<(), OpenError> {
+async fn migrate(connection: &mut MySqlConnection, tables: Tables) -> Result<(), OpenError> {
     let ours = || migrations!("mysql": 1 "0001_initial", 2 "0002_operators");
+    match tables {
+        #[cfg(feature = "cli")]
+        Tables::AsTheyAre => return crate::migrate::expect(ours(), seen(connection).await),
+        Tables::UpToDate => {}
+    }
     if let Ok(seen) = seen(connection).await
         && pending(ours(), &seen)?.is_empty()
     {
@@ -140,7 +161,7 @@ async fn migrate(connection: &mut MySqlConnection) -> Result<(), OpenError> {
 }
 
 /// Versions and checksums of the migrations that the tables have seen.
-async fn seen(connection: &mut MySqlConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+async fn seen(connection: &mut MySqlConnection) -> Result<Seen, sqlx::Error> {
     let rows = sqlx::raw_sql(concat!("SELECT version, checksum FROM ", table!())).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

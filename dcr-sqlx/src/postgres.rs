@@ -5,7 +5,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use crate::PostgresStore;
 use crate::dialect::Dialect as _;
-use crate::migrate::{OpenError, migrations, pending, table};
+use crate::migrate::{OpenError, Seen, Tables, migrations, pending, table};
 use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
 use crate::sql::postgres::BEGIN_SERIALIZABLE;
 
@@ -44,25 +44,13 @@ impl PostgresStore {
     /// # Errors
     /// [`OpenError`] says what an operator has to do. No text of it has the password.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        let address = Address::parse(url, PARAMETERS)?;
-        let options = PgConnectOptions::from_url(&address.url).map_err(OpenError::Url)?;
-        if options.get_database().is_none() {
-            return Err(OpenError::NoDatabase("postgres"));
-        }
-        // Proxies refuse what they do not know when a connection begins. There are no floats here.
-        let mut options = options.extra_float_digits(None);
-        if options.get_application_name().is_none() {
-            options = options.application_name("dcr-sqlx");
-        }
-        let place = match options.get_socket() {
-            Some(socket) => socket.display().to_string(),
-            None => format!("{}:{}", options.get_host(), options.get_port()),
-        };
-        let verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
-        warn_unless_verified(options.get_host(), options.get_socket().is_some(), verified);
+        Self::open_with(url, Tables::UpToDate).await
+    }
 
+    pub(crate) async fn open_with(url: &str, tables: Tables) -> Result<Self, OpenError> {
+        let (options, place, address) = read(url)?;
         let mut connection = first(&options, &place, refusal).await?;
-        migrate(&mut connection).await?;
+        migrate(&mut connection, tables).await?;
         let begin = begin(&mut connection).await?;
         // Whether it says good-bye properly does not matter any more.
         let _ = connection.close().await;
@@ -70,6 +58,34 @@ impl PostgresStore {
         let writer = writer.connect_lazy_with(options);
         Ok(Self { reader: writer.clone(), writer, file: None, begin, by_transaction: address.unprepared })
     }
+
+    /// One connection to any database, whatever is in it.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn first_connection(url: &str) -> Result<PgConnection, OpenError> {
+        let (options, place, _) = read(url)?;
+        first(&options, &place, refusal).await
+    }
+}
+
+/// What a URL says: how to connect, where to, and what is ours.
+fn read(url: &str) -> Result<(PgConnectOptions, String, Address), OpenError> {
+    let address = Address::parse(url, PARAMETERS)?;
+    let options = PgConnectOptions::from_url(&address.url).map_err(OpenError::Url)?;
+    if options.get_database().is_none() {
+        return Err(OpenError::NoDatabase("postgres"));
+    }
+    // Proxies refuse what they do not know when a connection begins. There are no floats here.
+    let mut options = options.extra_float_digits(None);
+    if options.get_application_name().is_none() {
+        options = options.application_name("dcr-sqlx");
+    }
+    let place = match options.get_socket() {
+        Some(socket) => socket.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    let verified = matches!(options.get_ssl_mode(), PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+    warn_unless_verified(options.get_host(), options.get_socket().is_some(), verified);
+    Ok((options, place, address))
 }
 
 fn refusal(error: &dyn sqlx::error::DatabaseError) -> Refusal {
@@ -89,8 +105,13 @@ async fn begin(connection: &mut PgConnection) -> Result<&'static str, OpenError>
 }
 
 /// In one transaction behind a lock, if there is anything to do: a user who may not make tables may use them.
-async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
+async fn migrate(connection: &mut PgConnection, tables: Tables) -> Result<(), OpenError> {
     let ours = || migrations!("postgres": 1 "0001_initial", 2 "0002_operators");
+    match tables {
+        #[cfg(feature = "cli")]
+        Tables::AsTheyAre => return crate::migrate::expect(ours(), seen(connection).await),
+        Tables::UpToDate => {}
+    }
     if let Ok(seen) = seen(connection).await
         && pending(ours(), &seen)?.is_empty()
     {
@@ -122,7 +143,7 @@ async fn migrate(connection: &mut PgConnection) -> Result<(), OpenError> {
 }
 
 /// Versions and checksums of the migrations that the tables have seen.
-async fn seen(connection: &mut PgConnection) -> Result<Vec<(i64, Vec<u8>)>, sqlx::Error> {
+async fn seen(connection: &mut PgConnection) -> Result<Seen, sqlx::Error> {
     let rows = sqlx::raw_sql(concat!("SELECT version, checksum FROM ", table!())).fetch_all(connection).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }

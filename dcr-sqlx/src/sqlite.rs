@@ -11,7 +11,7 @@ use sqlx::{Pool, Sqlite};
 use crate::SqliteStore;
 use crate::dialect::{Dialect as _, Fault};
 use crate::file::DatabaseFile;
-use crate::migrate::{self, OpenError};
+use crate::migrate::{self, OpenError, Tables};
 
 /// How long a request waits for a connection, and a transaction for that of another process.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,11 +26,15 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`] says what an operator has to do.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
+        Self::open_with(url, Tables::UpToDate).await
+    }
+
+    pub(crate) async fn open_with(url: &str, tables: Tables) -> Result<Self, OpenError> {
         let options: SqliteConnectOptions = url.parse().map_err(OpenError::Url)?;
         let options = options.busy_timeout(PATIENCE).foreign_keys(true).synchronous(SqliteSynchronous::Normal);
         if is_in_memory(url) {
             let only = pool(1).connect_with(options).await.map_err(OpenError::Database)?;
-            migrate::sqlite(&only).await?;
+            migrate::sqlite(&only, tables).await?;
             return Ok(Self::over(only.clone(), only, None));
         }
 
@@ -38,11 +42,20 @@ impl SqliteStore {
         if path.as_os_str().is_empty() {
             return Err(OpenError::NoFile);
         }
+        let write_ahead = match tables {
+            #[cfg(feature = "cli")]
+            Tables::AsTheyAre if !path.exists() => return Err(OpenError::NoSuchFile(path)),
+            // It may be somebody else's file.
+            #[cfg(feature = "cli")]
+            Tables::AsTheyAre => options.clone(),
+            Tables::UpToDate => options.clone().journal_mode(SqliteJournalMode::Wal),
+        };
         let file = DatabaseFile::at(&path).map_err(|source| OpenError::File { path, source })?;
         // From here on a file that is gone is an error and not a reason to make another.
-        let options = options.filename(file.path()).create_if_missing(false);
-        let writer = open_writer(options.clone().journal_mode(SqliteJournalMode::Wal)).await?;
-        migrate::sqlite(&writer).await?;
+        let here = |options: SqliteConnectOptions| options.filename(file.path()).create_if_missing(false);
+        let options = here(options);
+        let writer = open_writer(here(write_ahead)).await?;
+        migrate::sqlite(&writer, tables).await?;
         let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self::over(writer, reader, Some(file)))
     }

@@ -213,7 +213,7 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
 impl<DB: Dialect> SqlStore<DB> {
     /// One query, outside a transaction: it sees one state of the database.
-    async fn query<T>(
+    pub(crate) async fn query<T>(
         &self,
         sql: &'static str,
         values: Vec<Value>,

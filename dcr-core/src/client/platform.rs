@@ -157,6 +157,11 @@ impl PlatformList {
         Self::from_json(include_str!("platforms.json")).unwrap_or(Self { entries: Vec::new() })
     }
 
+    /// The names of its platforms, in the order of the list.
+    pub fn names(&self) -> impl Iterator<Item = &Platform> {
+        self.entries.iter().map(|entry| &entry.platform)
+    }
+
     /// An operator's own list, in the format of the shipped `platforms.json`.
     ///
     /// # Errors

@@ -168,6 +168,21 @@ pub enum KeyRingError {
     Derivation,
 }
 
+/// Whether a ring can be made of these secrets, as [`DcrEngineBuilder::secrets`](crate::DcrEngineBuilder::secrets) does.
+///
+/// # Errors
+/// [`KeyRingError`] when there is no active secret, or one is listed twice.
+///
+/// ```
+/// use dcr_core::{KeyRingError, Secret, SystemRandom, check_secrets};
+///
+/// let secret = Secret::generate(&SystemRandom).unwrap();
+/// assert_eq!(check_secrets(&[secret.clone()], &[secret]), Err(KeyRingError::Duplicate));
+/// ```
+pub fn check_secrets(active: &[Secret], retired: &[Secret]) -> Result<(), KeyRingError> {
+    KeyRing::new(active, retired).map(|_| ())
+}
+
 /// The ring: the first secret seals, every active one opens, retired ones verify client ids and client secrets (derived and
 /// remembered ones) only.
 pub(crate) struct KeyRing {

@@ -7,8 +7,8 @@
 mod keys;
 mod secret;
 
-pub use self::keys::KeyRingError;
 pub(crate) use self::keys::{KeyRing, KeySet, MAC_LEN, Purpose, same_bytes};
+pub use self::keys::{KeyRingError, check_secrets};
 pub use self::secret::{Secret, SecretError};
 
 use base64::Engine as _;

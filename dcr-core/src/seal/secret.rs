@@ -51,6 +51,12 @@ impl Secret {
         crate::random::bytes(random).map(Self)
     }
 
+    /// The text that [`str::parse`] reads: standard base64. For an operator who asks for it, nothing else.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+
     /// The bytes. Named so that a reader stumbles: they must reach a key derivation or a store, nothing else.
     #[must_use]
     pub const fn expose(&self) -> &[u8; 32] {

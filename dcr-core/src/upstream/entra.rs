@@ -47,6 +47,20 @@ impl EntraConfig {
         self
     }
 
+    /// The issuer that tokens of `tenant`, a tenant id, say under an authority: a part of what a person's
+    /// [`UserId`](crate::session::UserId) is made of.
+    ///
+    /// ```
+    /// use dcr_core::upstream::EntraConfig;
+    ///
+    /// let issuer = EntraConfig::issuer("https://login.microsoftonline.com", "72f988bf-86f1-41af-91ab-2d7cd011db47");
+    /// assert_eq!(issuer, "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0");
+    /// ```
+    #[must_use]
+    pub fn issuer(authority: &str, tenant: &str) -> String {
+        format!("{}/{tenant}/v2.0", authority.trim_end_matches('/'))
+    }
+
     /// How people call this login: the company's name for it. "Microsoft Entra ID" if this is not said.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {

@@ -77,6 +77,8 @@ impl Dialect for MySql {
         sweep_lapsed: "DELETE FROM dcr_sessions WHERE expires_at < ? LIMIT ?",
         sweep_ended: "DELETE FROM dcr_sessions WHERE ended_at < ? LIMIT ?",
         put_secret: "INSERT INTO dcr_secret (slot, secret) VALUES (1, ?) ON DUPLICATE KEY UPDATE slot = 1",
+
+        server_time: "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))",
         ..ALIKE
     };
 

@@ -221,6 +221,9 @@ impl Dialect for Postgres {
         sweep_ended: sweep!("ended_at"),
         put_secret: "INSERT INTO dcr_secret (slot, secret) VALUES (1, $1) ON CONFLICT (slot) DO NOTHING",
         secret: "SELECT secret FROM dcr_secret WHERE slot = 1",
+
+        server_time: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        sweepable: "SELECT COUNT(*) FROM dcr_sessions WHERE expires_at < $1 OR ended_at < $2",
     };
 
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));

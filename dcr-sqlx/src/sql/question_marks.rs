@@ -120,4 +120,7 @@ pub(super) const ALIKE: Statements = Statements {
     sweep_ended: "",
     put_secret: "",
     secret: "SELECT secret FROM dcr_secret WHERE slot = 1",
+
+    server_time: "",
+    sweepable: "SELECT COUNT(*) FROM dcr_sessions WHERE expires_at < ? OR ended_at < ?",
 };

@@ -78,6 +78,8 @@ impl Dialect for Sqlite {
         sweep_lapsed: sweep!("expires_at"),
         sweep_ended: sweep!("ended_at"),
         put_secret: "INSERT INTO dcr_secret (slot, secret) VALUES (1, ?) ON CONFLICT (slot) DO NOTHING",
+
+        server_time: "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
         ..ALIKE
     };
 

@@ -24,7 +24,7 @@ async fn every_step_is_good_on_any_of_four_replicas(database: Database) {
 /// before it, and each of its steps goes to the replica after the one that took the step before (I-3, I-4, I-5, I-15).
 async fn every_step_is_good_on_any_replica(database: &Database, replicas: usize) {
     let cluster = cluster(database, replicas).await;
-    assert!(replicas % Framework::ALL.len() == 0 || Framework::ALL.len() == 1, "each framework is among them");
+    assert!(replicas.is_multiple_of(Framework::ALL.len()) || Framework::ALL.len() == 1, "each framework is among them");
     for first in 0..replicas {
         for kind in ["public", "confidential", "adopted"] {
             one_flow(&cluster, first, kind).await;
