@@ -3,6 +3,8 @@
 //! The servers are those of `DCR_TEST_POSTGRES_URL` and `DCR_TEST_MYSQL_URL`, whose users may make databases;
 //! `.ci/databases` starts two. A test without its server is reported as ignored, which the standard runner could not say.
 
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "cli"))]
+mod commands;
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 mod contract;
 #[cfg(all(feature = "postgres", feature = "mysql"))]
@@ -40,6 +42,8 @@ fn main() -> std::process::ExitCode {
         add("contract", contract::of_one_process());
         if matches!(kind, servers::Kind::Postgres | servers::Kind::MySql) {
             add("contract_of_two_processes", contract::of_two_processes());
+            #[cfg(feature = "cli")]
+            add("commands", commands::tests());
             add("database", database::tests());
             add("opening", opening::tests());
             add("failures", failures::tests());

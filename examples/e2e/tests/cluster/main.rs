@@ -1,6 +1,6 @@
 //! Several server processes on one database behind a load balancer: every step of a flow on another replica, SIGKILL in
-//! the middle of anything, races over all of them, the bound of revocations, keys rotated under load, and a database that
-//! went back in time.
+//! the middle of anything, races over all of them, the bound of revocations, keys rotated under load, a database that went
+//! back in time, and the old system brought in.
 //!
 //! Always on a SQLite file that the processes share; on PostgreSQL and MariaDB if `DCR_TEST_POSTGRES_URL` and
 //! `DCR_TEST_MYSQL_URL` name servers.
@@ -10,7 +10,9 @@
 
 mod databases;
 mod flow;
+mod import;
 mod kills;
+mod operator;
 mod races;
 mod restore;
 mod revocation;
@@ -30,6 +32,7 @@ fn main() -> ExitCode {
     for kind in Kind::ALL {
         for (group, tests) in [
             ("flow", flow::tests()),
+            ("import", import::tests()),
             ("kills", kills::tests()),
             ("races", races::tests()),
             ("restore", restore::tests()),

@@ -1,0 +1,256 @@
+//! What the command does, on any database. Each scenario begins with empty tables.
+
+use std::time::Duration;
+
+use dcr_core::record::EventKind;
+use dcr_core::store::{EventQuery, Target};
+use dcr_core::{ClientId, Clock as _, Operator, SystemClock, SystemRandom, Timestamp};
+use serde_json::Value;
+
+use super::dcr::{Dcr, is_alive, person, sign_in};
+
+const NOW: Duration = Duration::ZERO;
+const LONG_AGO: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+
+fn ids(list: &Value, name: &str) -> Vec<String> {
+    let mut ids: Vec<String> =
+        list.as_array().unwrap().iter().map(|row| row[name].as_str().unwrap().to_owned()).collect();
+    ids.sort_unstable();
+    ids
+}
+
+pub(crate) async fn people_apps_and_sessions_are_found_by_whatever_is_known_of_them(dcr: Dcr) {
+    let store = dcr.store().await;
+    let (ada, bob) = (person("ada"), person("bob"));
+    let shared = "one-id-of-two-people";
+    let with_cursor = sign_in(&*store, &ada, "cursor", shared, NOW).await;
+    let with_claude = sign_in(&*store, &ada, "claude-web", "sealed-of-ada", NOW).await;
+    let of_bob = sign_in(&*store, &bob, "cursor", shared, NOW).await;
+    let lapsed = sign_in(&*store, &bob, "cursor", shared, LONG_AGO).await;
+
+    let all = ids(&dcr.json(&["users", "--json"]), "user_id");
+    let mut both = vec![ada.id.to_string(), bob.id.to_string()];
+    both.sort_unstable();
+    assert_eq!(all, both);
+    let upper = ada.object_id.to_ascii_uppercase();
+    for who in ["ADA@dev.example", &ada.object_id, &upper, ada.id.as_str(), "sealed-of-ada"] {
+        assert_eq!(ids(&dcr.json(&["users", who, "--json"]), "user_id"), [ada.id.to_string()], "{who}");
+    }
+    assert_eq!(ids(&dcr.json(&["users", shared, "--json"]), "user_id"), both);
+    assert_eq!(dcr.json(&["users", "ONE-ID-of-two-people", "--json"]), serde_json::json!([]), "OP-8");
+
+    let connections = dcr.json(&["connections", "ada@dev.example", "--json"]);
+    let mut expected = vec![with_cursor.connection.to_string(), with_claude.connection.to_string()];
+    expected.sort_unstable();
+    assert_eq!(ids(&connections, "connection_id"), expected);
+    let of_shared = dcr.json(&["connections", shared, "--json"]);
+    assert!(ids(&of_shared, "connection_id").contains(&of_bob.connection.to_string()));
+    assert_eq!(of_shared.as_array().unwrap().len(), 2, "found by a client id, only that app");
+    for row in of_shared.as_array().unwrap() {
+        assert_eq!((&row["client_ids"][0], &row["live_sessions"]), (&Value::from(shared), &Value::from(1)));
+    }
+
+    let live = |who: &str| ids(&dcr.json(&["sessions", who, "--json"]), "session_id");
+    assert_eq!(live("sealed-of-ada"), [with_claude.id.to_string()]);
+    assert_eq!(live("bob@dev.example"), [of_bob.id.to_string()]);
+    assert_eq!(live(&with_cursor.connection.to_string()), [with_cursor.id.to_string()]);
+    assert_eq!(live(&of_bob.id.to_string()), [of_bob.id.to_string()]);
+    let all = dcr.json(&["sessions", "bob@dev.example", "--all", "--json"]);
+    assert_eq!(ids(&all, "session_id").len(), 2);
+    let row = all.as_array().unwrap().iter().find(|row| row["session_id"] == lapsed.id.to_string()).unwrap();
+    assert_eq!((&row["state"], &row["scope"]), (&Value::from("lapsed"), &Value::from("mcp")));
+
+    let table = dcr.prints(&["sessions", "bob@dev.example"]);
+    assert!(table.starts_with("SESSION ") && table.contains(&of_bob.id.to_string()), "{table}");
+    assert!(!table.contains(&lapsed.id.to_string()) && table.contains("1 session ended or lapsed"), "{table}");
+    assert_eq!(dcr.prints(&["users", "nobody@dev.example"]), "nobody found\n");
+    let events = dcr.prints(&["events", "bob@dev.example"]);
+    assert_eq!(events.lines().count(), 2);
+    assert!(events.lines().all(|line| line.contains(bob.id.as_str())), "{events}");
+    assert_eq!(dcr.prints(&["events", "--limit", "1"]).lines().count(), 1);
+}
+
+pub(crate) async fn nothing_ends_without_a_yes_and_everything_that_is_named_ends_with_it(dcr: Dcr) {
+    let store = dcr.store().await;
+    let (ada, bob) = (person("ada"), person("bob"));
+    let session = sign_in(&*store, &ada, "cursor", "client-1", NOW).await;
+    let sibling = sign_in(&*store, &ada, "cursor", "client-2", NOW).await;
+    let elsewhere = sign_in(&*store, &ada, "chatgpt", "client-3", NOW).await;
+    let of_bob = sign_in(&*store, &bob, "chatgpt", "client-3", NOW).await;
+
+    dcr.refuses(&["revoke", "user", "ada@dev.example"], 2, "--yes");
+    dcr.refuses(&["block", "client-id", "client-3"], 2, "--yes");
+    let would = dcr.prints(&["revoke", "user", "ada@dev.example", "--dry-run"]);
+    assert!(would.contains("would end 3 sessions"), "{would}");
+    assert!(is_alive(&*store, &session).await, "asking changes nothing");
+    assert!(!store.blocked(&[Target::ClientId(ClientId::new("client-3").unwrap())]).await.unwrap().is_some());
+
+    let said = dcr.prints(&["revoke", "session", &session.id.to_string(), "--yes", "--reason", "lost laptop"]);
+    assert!(said.contains("ended 1 session"), "{said}");
+    assert!(!is_alive(&*store, &session).await && is_alive(&*store, &sibling).await);
+    let end = store.session(session.id).await.unwrap().unwrap().session.ended.unwrap();
+    assert_eq!(end.reason, "lost laptop");
+    assert!(dcr.prints(&["revoke", "session", &session.id.to_string(), "--yes"]).contains("nothing to end"));
+
+    dcr.prints(&["revoke", "connection", &sibling.connection.to_string(), "--yes"]);
+    assert!(!is_alive(&*store, &sibling).await && is_alive(&*store, &elsewhere).await);
+
+    let said = dcr.prints(&["block", "client-id", "client-3", "--yes"]);
+    assert!(said.contains("blocked, 2 sessions ended"), "{said}");
+    assert!(!is_alive(&*store, &elsewhere).await && !is_alive(&*store, &of_bob).await);
+    assert!(dcr.prints(&["block", "client-id", "client-3", "--yes"]).contains("blocked already"));
+    assert!(dcr.prints(&["unblock", "client-id", "client-3"]).contains("no longer blocked"));
+    assert!(dcr.prints(&["unblock", "client-id", "client-3"]).contains("was not blocked"));
+
+    let again = sign_in(&*store, &bob, "chatgpt", "client-3", NOW).await;
+    assert!(dcr.prints(&["revoke", "platform", "ChatGPT", "--yes"]).contains("no platform of this name"), "bytes");
+    dcr.prints(&["revoke", "platform", "chatgpt", "--yes"]);
+    assert!(!is_alive(&*store, &again).await);
+    let unknown = person("somebody-who-never-came");
+    dcr.prints(&["block", "user", unknown.id.as_str(), "--yes"]);
+    assert!(store.blocked(&[Target::User(unknown.id)]).await.unwrap().is_some());
+
+    dcr.refuses(&["block", "session", &again.id.to_string(), "--yes"], 2, "only ended");
+    dcr.refuses(&["revoke", "session", "con_1", "--yes"], 2, "ses_");
+    dcr.refuses(&["revoke", "client-id", "with a space", "--yes"], 2, "no client id");
+    dcr.refuses(&["revoke", "user", "nobody@dev.example", "--yes"], 1, "nobody");
+    let kinds: Vec<EventKind> = store
+        .events(&EventQuery { limit: 1_000, ..EventQuery::default() })
+        .await
+        .unwrap()
+        .iter()
+        .map(|e| e.kind)
+        .collect();
+    let count = |kind| kinds.iter().filter(|other| **other == kind).count();
+    assert_eq!((count(EventKind::Revoked), count(EventKind::Blocked), count(EventKind::Unblocked)), (3, 2, 1));
+}
+
+pub(crate) async fn an_address_of_two_people_ends_neither(dcr: Dcr) {
+    let store = dcr.store().await;
+    let (mut ada, mut bob) = (person("ada"), person("bob"));
+    for user in [&mut ada, &mut bob] {
+        user.email = Some("office@dev.example".to_owned());
+    }
+    let session = sign_in(&*store, &ada, "cursor", "client-1", NOW).await;
+    sign_in(&*store, &bob, "cursor", "client-2", NOW).await;
+    dcr.refuses(&["revoke", "user", "office@dev.example", "--yes"], 2, ada.id.as_str());
+    assert!(is_alive(&*store, &session).await, "ME-8");
+    dcr.prints(&["revoke", "user", ada.id.as_str(), "--yes"]);
+    assert!(!is_alive(&*store, &session).await);
+}
+
+pub(crate) async fn a_sweep_takes_what_is_long_over_and_waits_for_a_recovery(dcr: Dcr) {
+    let store = dcr.store().await;
+    let ada = person("ada");
+    for n in 0..1_100 {
+        sign_in(&*store, &ada, "cursor", &format!("client-{}", n % 3), LONG_AGO).await;
+    }
+    let alive = sign_in(&*store, &ada, "cursor", "client-1", NOW).await;
+    let operator = Operator::new(store.clone(), std::sync::Arc::new(SystemClock), std::sync::Arc::new(SystemRandom));
+    operator.open_recovery(operator.now() + Duration::from_secs(60)).await.unwrap();
+    assert!(dcr.prints(&["sweep"]).contains("nothing is deleted"));
+    operator.close_recovery().await.unwrap();
+    assert_eq!(dcr.prints(&["sweep", "--dry-run"]), "would delete 1100 sessions\n");
+    assert_eq!(store.counts().await.unwrap().sessions, 1_101);
+    assert_eq!(dcr.prints(&["sweep"]), "deleted 1100 sessions\n");
+    assert_eq!(store.counts().await.unwrap().sessions, 1);
+    assert!(is_alive(&*store, &alive).await);
+}
+
+pub(crate) async fn the_doctor_says_what_is_wrong_and_what_to_do(dcr: Dcr) {
+    let store = dcr.store().await;
+    let ada = person("ada");
+    for n in 0..45 {
+        sign_in(&*store, &ada, "cursor", &format!("client-{n}"), NOW).await;
+    }
+    sign_in(&*store, &ada, "cursor", "client-1", LONG_AGO).await;
+    let good = "w06o91SHpq0Gi2EnOwnYuTc5TGPqDQwoN8iDyEQUpqs=";
+    let health = dcr.with("DCR_SECRET", good).json(&["doctor", "--json"]);
+    for (name, value) in
+        [("users", 1), ("connections", 1), ("live_sessions", 45), ("lapsed_sessions", 1), ("sweepable_sessions", 1)]
+    {
+        assert_eq!(health[name], value, "{name}");
+    }
+    assert!(health["clock_seconds_ahead"].as_f64().unwrap().abs() < 5.0, "{health}");
+    let findings = health["findings"].as_array().unwrap();
+    assert!(findings.len() == 1 && findings[0]["text"].as_str().unwrap().contains("45 live sessions"), "{health}");
+    let text = dcr.with("DCR_SECRET", good).prints(&["doctor"]);
+    assert!(text.contains("1 active, 0 retired") && text.contains("ada@dev.example"), "{text}");
+
+    for (secret, retired, what) in [
+        ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", "", "placeholder"),
+        ("c2hvcnQ=", "", "32 bytes"),
+        (good, good, "twice"),
+    ] {
+        let ended = dcr.with("DCR_SECRET", secret).with("DCR_SECRET_RETIRED", retired).run(&["doctor"]);
+        assert!(ended.code == 1 && ended.out.contains("PROBLEM") && ended.out.contains(what), "{ended:?}");
+        assert!(!ended.out.contains(secret), "OP-5");
+    }
+
+    let kept = store.keep_secret(dcr_core::Secret::generate(&SystemRandom).unwrap()).await.unwrap();
+    assert!(dcr.with("DCR_SECRET", good).prints(&["doctor"]).contains("DCR_SECRET_RETIRED"));
+    assert!(dcr.prints(&["doctor"]).contains("the database keeps the secret"));
+    dcr.refuses(&["secret", "kept"], 2, "--yes");
+    assert_eq!(dcr.prints(&["secret", "kept", "--yes"]).trim(), kept.to_base64());
+    let both = format!("{good}, {}", kept.to_base64());
+    assert!(!dcr.with("DCR_SECRET", &both).prints(&["doctor"]).contains("DCR_SECRET_RETIRED ("));
+
+    let future = SystemClock.now() + Duration::from_secs(600);
+    let mut event = store.events(&EventQuery { limit: 1, ..EventQuery::default() }).await.unwrap().remove(0);
+    (event.id, event.at) = (dcr_core::session::EventId::from_bytes([0xee; 16]), future);
+    store.record(event).await.unwrap();
+    let ended = dcr.run(&["doctor"]);
+    assert!(ended.code == 1 && ended.out.contains("in the future"), "{ended:?}");
+}
+
+/// The database is the copy already: what happened after it is in the file only.
+pub(crate) async fn a_recovery_ends_again_what_was_ended_and_opens_the_window(dcr: Dcr) {
+    let store = dcr.store().await;
+    let (ada, bob) = (person("ada"), person("bob"));
+    let killed = sign_in(&*store, &ada, "cursor", "client-1", NOW).await;
+    let alive = sign_in(&*store, &ada, "cursor", "client-2", NOW).await;
+    let blocked = sign_in(&*store, &bob, "cursor", "client-3", NOW).await;
+    let at = SystemClock.now();
+    let line = |n: u8, kind: &str, what: String| {
+        let id = dcr_core::session::EventId::from_bytes([n; 16]);
+        format!(r#"{{"id":"{id}","at":"{at}","kind":"{kind}","reason":"operator",{what}}}"#)
+    };
+    // Newest first, as `dcr events` prints them.
+    let record = [
+        line(3, "blocked", format!(r#""user":"{}""#, bob.id)),
+        line(2, "revoked", format!(r#""session":"{}""#, killed.id)),
+        line(1, "signed_in", format!(r#""session":"{}""#, alive.id)),
+    ]
+    .join("\n");
+    let file = dcr.file("events.jsonl");
+    let events = file.to_str().unwrap();
+
+    std::fs::write(&file, format!("{record}\n{{\"id\":\"cut off")).unwrap();
+    dcr.refuses(&["recover", "--until", "1h", "--events", events, "--yes"], 2, "line 4");
+    std::fs::write(&file, format!("{record}\n")).unwrap();
+    dcr.refuses(&["recover", "--until", "1h", "--events", events], 2, "--yes");
+    dcr.refuses(&["recover", "--until", "1h", "--yes"], 2, "--events");
+    dcr.refuses(&["recover", "--until", "32d", "--events", events, "--yes"], 2, "31 days");
+    dcr.refuses(&["recover", "--until", "2020-01-01T00:00:00Z", "--events", events, "--yes"], 2, "future");
+    dcr.refuses(&["recover", "--until", "soon", "--events", events, "--yes"], 2, "2026-11-24T09:30:00Z");
+    let would = dcr.prints(&["recover", "--until", "1h", "--events", events, "--dry-run"]);
+    assert!(would.contains("would replay 3 events"), "{would}");
+    assert!(is_alive(&*store, &killed).await && store.recovery_until().await.unwrap().is_none());
+
+    let said = dcr.prints(&["recover", "--until", "1h", "--events", events, "--yes"]);
+    assert!(said.contains("2 sessions ended, 1 block set"), "{said}");
+    assert!(!is_alive(&*store, &killed).await && !is_alive(&*store, &blocked).await && is_alive(&*store, &alive).await);
+    assert!(store.blocked(&[Target::User(bob.id)]).await.unwrap().is_some());
+    assert!(store.recovery_until().await.unwrap().unwrap() > SystemClock.now() + Duration::from_secs(3_000));
+    assert!(dcr.prints(&["doctor"]).contains("recovery window is open"));
+    let again = dcr.prints(&["recover", "--replay-only", "--events", events, "--yes"]);
+    assert!(again.contains("0 sessions ended"), "{again}");
+
+    assert!(dcr.prints(&["recover", "--close"]).contains("closed"));
+    assert!(store.recovery_until().await.unwrap().unwrap() <= SystemClock.now());
+    let exported = dcr.prints(&["events", "--since", &at.to_string()]);
+    assert!(exported.lines().all(|line| dcr_core::record::Event::from_json(line).is_ok()), "{exported}");
+    let kinds = ["recovery_opened", "blocked", "revoked"];
+    assert!(kinds.iter().all(|kind| exported.contains(kind)), "{exported}");
+    let _: Timestamp = at;
+}

@@ -1,0 +1,5 @@
+//! The `dcr` command, as an operator has it beside the servers under test.
+
+fn main() -> std::process::ExitCode {
+    dcr_sqlx::cli::main()
+}
