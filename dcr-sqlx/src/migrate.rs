@@ -149,11 +149,11 @@ macro_rules! migrations {
 pub(crate) use migrations;
 
 /// Versions and checksums of the migrations that the tables have seen.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "cli", feature = "postgres", feature = "mysql"))]
 pub(crate) type Seen = Vec<(i64, Vec<u8>)>;
 
 /// Refuses unless the tables have seen all of our migrations.
-#[cfg(all(feature = "cli", any(feature = "sqlite", feature = "postgres", feature = "mysql")))]
+#[cfg(feature = "cli")]
 pub(crate) fn expect(ours: Vec<sqlx::migrate::Migration>, seen: Result<Seen, sqlx::Error>) -> Result<(), OpenError> {
     let seen = seen.map_err(|error| match error {
         sqlx::Error::Database(_) => OpenError::NoTables(error),
@@ -167,7 +167,6 @@ pub(crate) fn expect(ours: Vec<sqlx::migrate::Migration>, seen: Result<Seen, sql
 
 /// Those of our migrations that the tables have not seen, given those that they have.
 #[cfg(any(feature = "cli", feature = "postgres", feature = "mysql"))]
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 pub(crate) fn pending(
     mut ours: Vec<sqlx::migrate::Migration>,
     seen: &[(i64, Vec<u8>)],

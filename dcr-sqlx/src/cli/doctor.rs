@@ -195,7 +195,8 @@ impl Doctor {
 fn clock(before: Timestamp, theirs: Timestamp, after: Timestamp, health: &mut Health) {
     let ours = before + after.since(before) / 2;
     let ahead = micros(theirs) - micros(ours);
-    health.clock_seconds_ahead = Some(ahead / 1e6);
+    // To the tenth, and no negative zero.
+    health.clock_seconds_ahead = Some((ahead / 1e5).round() / 10.0 + 0.0);
     let off = if theirs > ours { theirs.since(ours) } else { ours.since(theirs) };
     if off > SKEW + after.since(before) {
         let (seconds, direction) = (off.as_secs(), if theirs > ours { "ahead of" } else { "behind" });

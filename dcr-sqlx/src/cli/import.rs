@@ -1,23 +1,20 @@
 //! `dcr import`: the way out of the old system.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use dcr_core::upstream::EntraConfig;
 use dcr_core::{ImportedUse, Operator};
 
 use super::terminal::{Out, Progress, Table, count, shown};
 use super::{Database, Failure};
-use crate::old::{self, PersonReport, Report, Source, Written};
+use crate::old::{self, PersonReport, RefusedRedirect, Report, Source, Written};
 
 /// So many client ids are written in one transaction, which has seconds to end.
 const BATCH: usize = 200;
-/// So many redirect URIs that were left out are printed.
-const EXAMPLES: usize = 10;
+/// So many redirect URIs that were left out are printed for each reason.
+const EXAMPLES: usize = 2;
 
-/// Brings in the tables of the old system: dcr_clients and dcr_clients_…, dcr_azure_users, dcr_tokens.
-///
-/// Rows with a user become that person's connections, one for each app, with every old client id as an alias: the ids sign
-/// in again under the redirect URIs that were recorded for them. Rows without a user are counted and dropped. Nothing in the
-/// old system is changed, and a second run changes nothing here either.
 #[derive(Args)]
 pub(super) struct Import {
     /// The old system: an SQLite file, or the URL of a database (for another schema of PostgreSQL with
@@ -133,13 +130,18 @@ fn print(report: &Report, out: &mut Out) -> Result<(), Failure> {
         let such_as = if examples.is_empty() { String::new() } else { format!(" (such as {})", examples.join(", ")) };
         out.line(format_args!("{} rows were not read: {}{such_as}", unreadable.rows, unreadable.explanation))?;
     }
-    let refused = &report.refused_redirects;
-    for one in refused.iter().take(EXAMPLES) {
-        let (id, uri) = (shown(&one.client_id), shown(&one.redirect_uri));
-        out.line(format_args!("{id} goes on without {uri}, which {}", one.explanation))?;
+    let mut refused: BTreeMap<&str, Vec<&RefusedRedirect>> = BTreeMap::new();
+    for one in &report.refused_redirects {
+        refused.entry(&one.explanation).or_default().push(one);
     }
-    if refused.len() > EXAMPLES {
-        out.line(format_args!("{} more redirect URIs were left out; --json lists them", refused.len() - EXAMPLES))?;
+    for (explanation, all) in refused {
+        let examples = all.iter().take(EXAMPLES);
+        let examples = examples.map(|one| format!("`{}` of {}", shown(&one.redirect_uri), shown(&one.client_id)));
+        let examples = examples.collect::<Vec<_>>().join(", ");
+        out.line(format_args!(
+            "{} left out, of clients that have others: each {explanation} (such as {examples})",
+            count(all.len(), "redirect URI")
+        ))?;
     }
     if report.odd_dates > 0 {
         out.line(format_args!("{} dates could not be read; their rows were", report.odd_dates))?;

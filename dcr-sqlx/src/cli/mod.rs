@@ -82,11 +82,20 @@ enum Command {
     /// Deletes sessions that ended or lapsed long ago
     Sweep(end::Sweep),
     /// After a backup was restored or a failover lost writes: ends again what had been ended, then lets sessions go on
+    ///
+    /// Run it before any server starts. First everything that the lost part of the record had ended or blocked is ended and
+    /// blocked again: otherwise a session that was killed in it would come back to life. Then, until TIME, clients whose
+    /// tokens are newer than the database go on.
     Recover(recover::Recover),
     /// Makes or shows secrets
     #[command(subcommand)]
     Secret(secret::Secrets),
     /// Brings in the tables of the old system
+    ///
+    /// They are dcr_clients and dcr_clients_…, dcr_azure_users (or dcr_azure_tokens), dcr_tokens and dcr_tokens_…. Rows with
+    /// a user become that person's connections, one for each app, with every old client id as an alias: the ids sign in
+    /// again under the redirect URIs that were recorded for them. Rows without a user are counted and dropped. Nothing in
+    /// the old system is changed, and a second run changes nothing here either.
     Import(import::Import),
 }
 

@@ -13,8 +13,6 @@ use dcr_core::{Operator, Replayed, Timestamp};
 use super::terminal::{Out, Progress, count};
 use super::{Database, Failure};
 
-/// First everything that the lost part of the record had ended or blocked is ended and blocked again: otherwise a session
-/// that was killed in it would come back to life. Then, until TIME, clients whose tokens are newer than the database go on.
 #[derive(Args)]
 pub(super) struct Recover {
     /// Until when tokens that are ahead of the database are accepted: a time such as 2026-11-24T09:30:00Z, or how long, such

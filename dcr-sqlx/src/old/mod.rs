@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use dcr_core::Timestamp;
 
 pub(crate) use self::fold::Fold;
-pub(crate) use self::report::{PersonReport, Report, Written};
+pub(crate) use self::report::{PersonReport, RefusedRedirect, Report, Written};
 pub(crate) use self::source::Source;
 use self::source::Table;
 

@@ -24,7 +24,7 @@ fn number(text: &str) -> Option<Timestamp> {
     }
     let micros = match number {
         ..100_000_000_000 => number.checked_mul(1_000_000)?,
-        ..100_000_000_000_000 => number.checked_mul(1_000)?,
+        100_000_000_000..100_000_000_000_000 => number.checked_mul(1_000)?,
         _ => number,
     };
     Some(Timestamp::from_unix_micros(micros))

@@ -67,7 +67,8 @@ async fn old_ids_sign_in_again_under_their_own_redirect_uris_and_end_in_the_conn
             let client = Client::unregistered(cluster.site(), &registration.client_id, &registration.redirect_uris[0]);
             let flow = client.authorize();
             let landed = at(n, browser.sign_in(&flow.url)).await.client();
-            let tokens = Tokens::from(at(n + 1, client.redeem(&client.code(&flow, &landed), &flow.verifier)).await);
+            let tokens =
+                Tokens::from(at((n + 1) % REPLICAS, client.redeem(&client.code(&flow, &landed), &flow.verifier)).await);
             let tokens = Tokens::from(at(n, client.refresh(&tokens.refresh)).await);
             for replica in 0..REPLICAS {
                 assert_eq!(cluster.bearer(replica, &tokens.access).await, Some(200));
