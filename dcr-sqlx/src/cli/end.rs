@@ -155,9 +155,8 @@ impl Block {
         let Revoke { named, reason, yes, dry_run } = &self.revoke;
         let (target, name) = named.target(database).await?;
         if let Target::Session(_) = target {
-            let advice = "a session cannot be blocked, only ended: `dcr revoke session`; to keep its person or app out, \
-                          block the user, the connection or the client id";
-            return Err(Failure::Usage(advice.to_owned()));
+            // It never comes again: ending it is all there is.
+            return self.revoke.run(database, out).await;
         }
         let blocked = database.store.blocked(std::slice::from_ref(&target)).await?.is_some();
         let alive = database.store.would_end(&target).await?.len();

@@ -11,7 +11,7 @@ use super::{Database, Failure};
 use crate::old::{self, PersonReport, RefusedRedirect, Report, Source, Written};
 
 /// So many client ids are written in one transaction, which has seconds to end.
-const BATCH: usize = 200;
+const BATCH: usize = 100;
 /// So many redirect URIs that were left out are printed for each reason.
 const EXAMPLES: usize = 2;
 
