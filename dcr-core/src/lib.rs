@@ -58,6 +58,7 @@ mod clock;
 mod config;
 mod engine;
 mod error;
+pub mod guarded;
 mod http;
 pub mod manual;
 mod oauth;
