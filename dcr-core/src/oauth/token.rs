@@ -284,6 +284,11 @@ impl Inner {
         if let Some(auth_method) = self.rules.auth_method_of(&self.ring, id) {
             return Ok(Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None }));
         }
+        if self.documents.may_be_client(id) {
+            // Its document is not asked for here: a public client either way.
+            let provenance = Provenance::MetadataDocument;
+            return Ok(Some(Expected { provenance, auth_method: AuthMethod::None, adopted_secret: None }));
+        }
         let imported = self.imported_client(id).await?;
         Ok(imported.map(|_| Expected {
             provenance: Provenance::Imported,
