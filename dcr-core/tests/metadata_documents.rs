@@ -107,7 +107,7 @@ async fn cimd_01_a_client_that_is_a_document_signs_in_and_refreshes_with_its_url
     for redirect in ["http://localhost:53127/callback", "http://127.0.0.1:40000/callback"] {
         let tokens = world.sign_in(CODE, redirect, "Ada").await;
         assert!(world.accepts(&tokens.access).await);
-        let again = tokens_of(&world.refresh(CODE, &tokens.refresh).await);
+        let again = support::tokens(&world.refresh(CODE, &tokens.refresh).await);
         assert!(world.accepts(&again.access).await);
     }
     world.sign_in(TOOLS, TOOLS_REDIRECT, "Ada").await;
@@ -115,12 +115,9 @@ async fn cimd_01_a_client_that_is_a_document_signs_in_and_refreshes_with_its_url
     let users =
         world.engine.store().users(&dcr_core::store::UserQuery { limit: 10, ..Default::default() }).await.unwrap();
     let connections = world.engine.store().connections_of(&users[0].id).await.unwrap();
-    let software: Vec<&str> = connections.iter().map(|connection| connection.software.as_str()).collect();
+    let mut software: Vec<&str> = connections.iter().map(|connection| connection.software.as_str()).collect();
+    software.sort_unstable();
     assert_eq!(software, [format!("document:{CODE}"), format!("document:{TOOLS}")], "MG-3");
-}
-
-fn tokens_of(response: &Response<bytes::Bytes>) -> Tokens {
-    tokens(response)
 }
 
 #[tokio::test]
@@ -142,11 +139,16 @@ async fn the_page_names_the_host_that_vouches_and_warns_of_local_programs() {
     let world = world(&web).await;
     let page = world.authorize(&mut Browser::default(), &request_for(CODE, "http://localhost:1234/callback")).await;
     let page = text(&page);
-    for words in ["claude.ai", "any program on a computer can say so", "Only continue", "Claude Code", "localhost:1234"]
-    {
-        assert!(page.contains(words) || words == "Only continue", "CI-10: {words}");
+    let words = [
+        "<strong>claude.ai</strong>",
+        "any program on a computer can say so",
+        "Continue only if you started this yourself",
+        "Claude Code",
+        "localhost:1234",
+    ];
+    for words in words {
+        assert!(page.contains(words), "CI-10: {words}");
     }
-    assert!(page.contains("Continue only if you started this yourself"), "CI-10");
     let page = text(&world.authorize(&mut Browser::default(), &request_for(TOOLS, TOOLS_REDIRECT)).await);
     assert!(page.contains("<strong>tools.example</strong>") && !page.contains("any program on a computer"), "row 64");
 }
@@ -202,11 +204,15 @@ async fn a_document_that_is_not_valid_or_gone_is_refused_also_where_a_copy_is_sh
         );
         // Nor while the failure is remembered, or when the host withholds it afterwards.
         web.answer(CODE, 403, "text/html", "");
+        world.test.clock().advance(Duration::from_secs(6));
         assert_eq!(
             authorize(&world, CODE, "http://localhost:1234/callback").await,
             StatusCode::BAD_REQUEST,
             "{status}"
         );
+        web.serve(CODE, &document(CODE, "Claude Code", &["http://localhost/callback"]));
+        world.test.clock().advance(Duration::from_secs(6));
+        assert_eq!(authorize(&world, CODE, "http://localhost:1234/callback").await, StatusCode::OK, "{status}");
     }
 }
 
