@@ -38,7 +38,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 16;
 /// How long a probe that went well, or did not, is believed.
 const PROBE_GOOD: Duration = Duration::from_secs(15 * 60);
-const PROBE_BAD: Duration = Duration::from_secs(60);
+const PROBE_BAD: Duration = Duration::from_secs(5 * 60);
 const NEVER: i64 = i64::MIN;
 
 /// Documents by URL.
