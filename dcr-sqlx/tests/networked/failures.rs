@@ -20,6 +20,7 @@ pub(crate) fn tests() -> Vec<(&'static str, Test)> {
         killed_connections_are_replaced
         a_restart_of_the_server_is_survived
         connections_that_went_silent_are_replaced
+        a_connection_that_goes_silent_on_its_way_back_is_given_up
         a_server_that_hangs_is_unavailable_within_seconds
         a_lost_answer_to_a_commit_is_unavailable_and_not_repeated
         a_lock_that_is_not_released_makes_it_unavailable_within_seconds
@@ -106,6 +107,28 @@ async fn connections_that_went_silent_are_replaced(database: Database) {
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
 }
 
+/// Between an answer and the question whether the connection still lives, which holds its place in the pool.
+async fn a_connection_that_goes_silent_on_its_way_back_is_given_up(database: Database) {
+    let proxy = Proxy::to(&database).await;
+    let url = proxy.url(&database) + "&max-connections=1";
+    let store = dcr_sqlx::connect(&url).await.unwrap();
+    let (commit, rollback) =
+        if database.kind().is_mysql() { ("\u{3}COMMIT", "\u{3}ROLLBACK") } else { ("COMMIT\0", "ROLLBACK\0") };
+    let nothing = Ending::of(Target::Session(session_id(99)), "test", at(1), event(99, EventKind::Revoked));
+    for (n, text, answers) in [(1, commit, 1), (2, rollback, 0), (3, rollback, 1)] {
+        proxy.silence_after(text, answers);
+        if text == commit {
+            store.record(event(100 + n, EventKind::Anomaly)).await.unwrap();
+        } else {
+            assert_eq!(store.revoke(nothing.clone()).await.unwrap(), []);
+        }
+        let begun = Instant::now();
+        works(store.as_ref(), n).await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{n}: {:?}", begun.elapsed());
+        assert!(proxy.has_happened(), "{n}");
+    }
+}
+
 async fn a_server_that_hangs_is_unavailable_within_seconds(database: Database) {
     let proxy = Proxy::to(&database).await;
     let store = dcr_sqlx::connect(&proxy.url(&database)).await.unwrap();
@@ -127,7 +150,7 @@ async fn a_lost_answer_to_a_commit_is_unavailable_and_not_repeated(database: Dat
     let commit = if database.kind().is_mysql() { "\u{3}COMMIT" } else { "COMMIT\0" };
     proxy.cut_after(commit, 0);
     let answer = store.sign_in(sign_in(1)).await;
-    assert!(is_unavailable(&answer) && proxy.has_cut(), "{answer:?}");
+    assert!(is_unavailable(&answer) && proxy.has_happened(), "{answer:?}");
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.sessions, counts.events), (1, 1));
     assert_eq!(store.sign_in(sign_in(1)).await.unwrap(), SignedIn::Used);
@@ -135,13 +158,13 @@ async fn a_lost_answer_to_a_commit_is_unavailable_and_not_repeated(database: Dat
     // Prepared in one go, run in the next.
     proxy.cut_after("UPDATE dcr_sessions", 1);
     let answer = store.advance(session_id(1), advance(0)).await;
-    assert!(is_unavailable(&answer) && proxy.has_cut(), "{answer:?}");
+    assert!(is_unavailable(&answer) && proxy.has_happened(), "{answer:?}");
     let again = store.advance(session_id(1), advance(0)).await.unwrap();
     assert!(matches!(&again, Advanced::Lost(session) if session.generation.get() == 1), "{again:?}");
 
     proxy.cut_after(commit, 0);
     let answer = store.record(event(9, EventKind::Anomaly)).await;
-    assert!(is_unavailable(&answer) && proxy.has_cut(), "{answer:?}");
+    assert!(is_unavailable(&answer) && proxy.has_happened(), "{answer:?}");
     assert_eq!(store.counts().await.unwrap().events, 2);
 
     // Before the commit nothing has happened, and the transaction begins anew.
@@ -149,7 +172,7 @@ async fn a_lost_answer_to_a_commit_is_unavailable_and_not_repeated(database: Dat
     for (n, answers) in (2..).zip([0, 1, 4, 8]) {
         proxy.cut_after(begin, answers);
         assert!(matches!(store.sign_in(sign_in(n)).await.unwrap(), SignedIn::Done { .. }));
-        assert!(proxy.has_cut());
+        assert!(proxy.has_happened());
         assert_eq!(store.counts().await.unwrap().sessions, u64::from(n));
     }
 }
