@@ -220,7 +220,12 @@ async fn idle(database: &Database) {
 async fn a_lock_that_is_not_released_makes_it_unavailable_within_seconds(database: Database) {
     let store = database.open().await;
     store.sign_in(sign_in(1)).await.unwrap();
-    for sql in ["SELECT * FROM dcr_sessions FOR UPDATE", "SELECT * FROM dcr_lock FOR UPDATE"] {
+    let block = if database.kind().is_mysql() {
+        "SELECT * FROM dcr_lock FOR UPDATE"
+    } else {
+        "LOCK TABLE dcr_lock IN EXCLUSIVE MODE"
+    };
+    for sql in ["SELECT * FROM dcr_sessions FOR UPDATE", block] {
         let on_sessions = sql.contains("sessions");
         let somebody = Somebody::locks(&database, sql).await;
         let begun = Instant::now();

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use dcr_core::Secret;
-use dcr_core::store::Counts;
+use dcr_core::record::EventKind;
+use dcr_core::store::{Counts, Ending, Target};
 use dcr_sqlx::OpenError;
 use sqlx::SqlSafeStr as _;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use url::Url;
 
-use crate::rows::sign_in;
+use crate::rows::{at, event, session_id, sign_in};
 use crate::servers::Database;
 use crate::{Test, tests};
 
@@ -166,6 +167,9 @@ async fn a_user_who_may_not_make_tables_may_use_them(database: Database) {
     store.sign_in(sign_in(1)).await.unwrap();
     store.keep_secret(Secret::from_bytes([1; 32])).await.unwrap();
     assert_eq!(store.sweep(sign_in(1).now, 10).await.unwrap(), 0);
+    let target = Target::User(sign_in(1).user.id);
+    let blocked = Ending::of(target, "test", at(2), event(2, EventKind::Blocked));
+    assert_eq!(store.block(blocked).await.unwrap(), [session_id(1)]);
     std::mem::drop(store);
     database.run(&drop).await;
 }
