@@ -29,9 +29,10 @@ pub(super) fn import(n: u32, ids: &[&str]) -> Import {
     }
 }
 
-/// A user, a connection, an alias and a client for each id; and no session, since nobody signed in.
+/// A user, a connection, an alias and a client for each id, also for one that is in it twice; and no session, since nobody
+/// signed in.
 pub async fn an_import_writes_every_row(store: AnyStore) {
-    let answer = store.import(import(1, &["dcr_old-1", "dcr_OLD-1"])).await.unwrap();
+    let answer = store.import(import(1, &["dcr_old-1", "dcr_OLD-1", "dcr_old-1"])).await.unwrap();
     let connection = connection_id(1);
     let expected = Imported { connection, new_user: true, new_connection: true, new_aliases: 2, new_clients: 2 };
     assert_eq!(answer, expected);
