@@ -187,6 +187,12 @@ pub async fn users_are_found(store: AnyStore) {
     bob.user.email = None;
     bob.session.client_id = client_id("CLIENT-one");
     open(&store, bob.clone()).await;
+    for (n, name, email) in [(3, "eve", "\u{c9}va@example.com"), (4, "zoe", "Zoe@example.com ")] {
+        let mut another = sign_in_of(n, name);
+        another.user.email = Some(email.to_owned());
+        another.session.client_id = client_id("client-two");
+        open(&store, another).await;
+    }
     let found = |matching: UserMatch| {
         let store = AnyStore::clone(&store);
         async move {
@@ -197,6 +203,21 @@ pub async fn users_are_found(store: AnyStore) {
     assert_eq!(found(UserMatch::Email("aDA@example.COM".to_owned())).await, ["ada"]);
     assert_eq!(found(UserMatch::Email("ada@example.co_".to_owned())).await, [""; 0]);
     assert_eq!(found(UserMatch::Email("%".to_owned())).await, [""; 0]);
+    // Of ASCII the letters are alike; nothing else is, nor a space at the end or an accent.
+    for (email, expected) in [
+        ("\u{c9}VA@EXAMPLE.com", Some("eve")),
+        ("\u{e9}va@example.com", None),
+        ("E\u{301}va@example.com", None),
+        ("eva@example.com", None),
+        ("zOE@example.com ", Some("zoe")),
+        ("zoe@example.com", None),
+        ("ada@example.com ", None),
+        ("ada@example.com\0", None),
+        ("\u{212a}", None),
+    ] {
+        let found = found(UserMatch::Email(email.to_owned())).await;
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{email:?}");
+    }
     assert_eq!(found(UserMatch::ObjectId("bob".to_owned())).await, ["bob"]);
     assert_eq!(found(UserMatch::ObjectId("Bob".to_owned())).await, [""; 0]);
     assert_eq!(found(UserMatch::ObjectId("bob ".to_owned())).await, [""; 0]);
