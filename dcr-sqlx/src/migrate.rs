@@ -149,7 +149,7 @@ macro_rules! migrations {
 pub(crate) use migrations;
 
 /// Versions and checksums of the migrations that the tables have seen.
-#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+#[cfg(any(feature = "cli", feature = "postgres", feature = "mysql"))]
 pub(crate) type Seen = Vec<(i64, Vec<u8>)>;
 
 /// Refuses unless the tables have seen all of our migrations.
