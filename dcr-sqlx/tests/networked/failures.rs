@@ -12,11 +12,11 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::proxy::Proxy;
 use crate::rows::{at, event, session_id, sign_in};
-use crate::servers::Database;
-use crate::{Test, tests};
+use crate::servers::{Database, Kind};
+use crate::{Test, on, tests};
 
-pub(crate) fn tests() -> Vec<(&'static str, Test)> {
-    tests! {
+pub(crate) fn tests(kind: Kind) -> Vec<Test> {
+    let mut tests = tests! {
         killed_connections_are_replaced
         a_restart_of_the_server_is_survived
         connections_that_went_silent_are_replaced
@@ -24,14 +24,24 @@ pub(crate) fn tests() -> Vec<(&'static str, Test)> {
         a_server_that_hangs_is_unavailable_within_seconds
         a_lost_answer_to_a_commit_is_unavailable_and_not_repeated
         a_lock_that_is_not_released_makes_it_unavailable_within_seconds
+        a_deadlock_is_tried_again
+        a_pool_that_is_used_up_is_unavailable_within_seconds
         a_caller_that_goes_away_leaves_nothing_half_done
         one_connection_is_enough
-        too_many_connections_are_unavailable
-        a_read_only_database_is_unavailable_for_writing
         errors_mean_what_they_say
         sweeps_at_once_take_each_session_once
         a_closed_store_is_unavailable
-    }
+    };
+    tests.extend(on(
+        kind == Kind::Postgres,
+        tests! {
+            // Counted for the whole server on MySQL.
+            too_many_connections_are_unavailable
+            // A user who may make databases may also write to a read-only server there; see `errors_mean_what_they_say`.
+            a_read_only_database_is_unavailable_for_writing
+        },
+    ));
+    tests
 }
 
 fn advance(from: u32) -> Advance {
@@ -55,6 +65,12 @@ async fn warm(store: &Arc<dyn Store>) {
     }
 }
 
+/// For so long that connections are asked whether they live before they are used: 200 ms, by the clock of the pool, which
+/// no test can turn.
+async fn idle_for_long() {
+    tokio::time::sleep(Duration::from_millis(250)).await;
+}
+
 /// Every kind of method, each of which must work.
 async fn works(store: &dyn Store, n: u8) {
     assert!(matches!(store.sign_in(sign_in(n)).await.unwrap(), SignedIn::Done { .. }), "{n}");
@@ -74,8 +90,7 @@ async fn killed_connections_are_replaced(database: Database) {
     for n in 1..=8 {
         warm(&store).await;
         if n % 2 == 0 {
-            // Idle for so long that they are asked whether they live.
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            idle_for_long().await;
         }
         database.kill_connections().await;
         works(store.as_ref(), n).await;
@@ -100,7 +115,7 @@ async fn connections_that_went_silent_are_replaced(database: Database) {
     let proxy = Proxy::to(&database).await;
     let store = dcr_sqlx::connect(&proxy.url(&database)).await.unwrap();
     warm(&store).await;
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    idle_for_long().await;
     proxy.silence_existing();
     let begun = Instant::now();
     works(store.as_ref(), 1).await;
@@ -197,6 +212,13 @@ impl Somebody {
         }
     }
 
+    async fn goes_on(&mut self, sql: &'static str) {
+        match self {
+            Self::Postgres(connection) => drop(sqlx::raw_sql(sql).execute(connection).await.unwrap()),
+            Self::MySql(connection) => drop(sqlx::raw_sql(sql).execute(connection).await.unwrap()),
+        }
+    }
+
     async fn lets_go(self) {
         match self {
             Self::Postgres(connection) => connection.close().await.unwrap(),
@@ -214,7 +236,7 @@ async fn idle(database: &Database) {
         "SELECT 'x' FROM pg_stat_activity \
          WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
     };
-    while !database.run(sql).await.is_empty() {}
+    database.until(false, sql).await;
 }
 
 async fn a_lock_that_is_not_released_makes_it_unavailable_within_seconds(database: Database) {
@@ -256,6 +278,61 @@ async fn a_lock_that_is_not_released_makes_it_unavailable_within_seconds(databas
         }
     }
     works(store.as_ref(), 2).await;
+}
+
+/// Until a sign-in has locked Ada's row and wants her connection's, which somebody has.
+async fn half_locked(database: &Database) {
+    if database.kind().is_mysql() {
+        // It may not want it yet. Who is ended does not depend on who comes last there.
+        database.until(false, "SELECT user_id FROM dcr_users FOR UPDATE SKIP LOCKED").await;
+    } else {
+        let waits = "SELECT 'x' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        database.until(true, waits).await;
+    }
+}
+
+/// Two transactions that each wait for what the other holds. The database ends one of them, the store's: it begins anew
+/// and goes through.
+async fn a_deadlock_is_tried_again(database: Database) {
+    let store = database.open().await;
+    store.sign_in(sign_in(1)).await.unwrap();
+    // MySQL ends the one that has written less.
+    database.run("CREATE TABLE ballast (n INTEGER)").await;
+    let ballast = vec!["(1)"; 500].join(", ");
+    let connection = format!("INSERT INTO ballast VALUES {ballast}; SELECT * FROM dcr_connections FOR UPDATE");
+    let mut somebody = Somebody::locks(&database, &connection).await;
+    let signing_in = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.sign_in(sign_in(2)).await }
+    });
+    // PostgreSQL ends the one that began to wait first.
+    half_locked(&database).await;
+    // Answered, so the store's transaction has let go of the user, and the connection is not free yet.
+    somebody.goes_on("SELECT * FROM dcr_users FOR UPDATE").await;
+    assert!(!signing_in.is_finished());
+    somebody.lets_go().await;
+    let answer = signing_in.await.unwrap().unwrap();
+    assert!(matches!(answer, SignedIn::Done { first: false, .. }), "{answer:?}");
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.users, counts.connections, counts.sessions, counts.events), (1, 1, 2, 2));
+}
+
+/// The only connection waits for a lock, and everybody else for the connection.
+async fn a_pool_that_is_used_up_is_unavailable_within_seconds(database: Database) {
+    let store: Arc<dyn Store> = dcr_sqlx::connect(&database.url_with("max-connections", "1")).await.unwrap();
+    store.sign_in(sign_in(1)).await.unwrap();
+    let somebody = Somebody::locks(&database, "SELECT * FROM dcr_users FOR UPDATE").await;
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(async { (store.sign_in(sign_in(2)).await, begun.elapsed()) }, async {
+        (store.sign_in(sign_in(3)).await, begun.elapsed())
+    });
+    for (answer, took) in [first, second] {
+        assert!(is_unavailable(&answer), "{answer:?}");
+        assert!(took < Duration::from_millis(8_500), "{took:?}");
+    }
+    somebody.lets_go().await;
+    works(store.as_ref(), 2).await;
+    works(store.as_ref(), 3).await;
 }
 
 /// Calls that are dropped at any point: each sign-in happened whole or not at all, and no answer reaches the wrong one.
@@ -305,9 +382,6 @@ async fn one_connection_is_enough(database: Database) {
 
 /// Those of the database are used up: new ones are refused, which passes.
 async fn too_many_connections_are_unavailable(database: Database) {
-    if database.kind().is_mysql() {
-        return; // They are counted for the whole server there.
-    }
     // Superusers are not counted.
     let role = format!("few_{}", database.name);
     database.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'few'; GRANT CREATE ON SCHEMA public TO {role}")).await;
@@ -328,12 +402,8 @@ async fn too_many_connections_are_unavailable(database: Database) {
 }
 
 async fn a_read_only_database_is_unavailable_for_writing(database: Database) {
-    let (on, off) = if database.kind().is_mysql() {
-        return; // A user who may make databases may also write to a read-only server. See `errors_mean_what_they_say`.
-    } else {
-        let set = format!("ALTER DATABASE {} SET default_transaction_read_only =", database.name);
-        (format!("{set} on"), format!("{set} off"))
-    };
+    let set = format!("ALTER DATABASE {} SET default_transaction_read_only =", database.name);
+    let (on, off) = (format!("{set} on"), format!("{set} off"));
     let store = database.open().await;
     works(store.as_ref(), 1).await;
     store.sign_in(sign_in(2)).await.unwrap();
