@@ -141,6 +141,10 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, OpenError> {
     Ok(opened)
 }
 
+#[cfg_attr(
+    not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
+    expect(unused_variables, reason = "there is no database to open")
+)]
 async fn open(url: &str, tables: Tables) -> Result<Arc<dyn Opened>, OpenError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {
         #[cfg(feature = "sqlite")]
