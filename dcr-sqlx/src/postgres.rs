@@ -112,7 +112,7 @@ fn refusal(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     }
 }
 
-/// How transactions begin. Where SERIALIZABLE is the default somebody wants it, or the database has nothing else.
+/// How transactions begin. Where SERIALIZABLE is the default somebody wants it.
 async fn begin(connection: &mut PgConnection) -> Result<&'static str, OpenError> {
     let show = sqlx::raw_sql("SHOW default_transaction_isolation").fetch_one(connection).await;
     let isolation: String = show.and_then(|row| row.try_get(0)).map_err(OpenError::Database)?;

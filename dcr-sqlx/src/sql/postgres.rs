@@ -1,6 +1,6 @@
-//! PostgreSQL, and databases that speak like it.
+//! PostgreSQL.
 //!
-//! Transactions run at READ COMMITTED behind explicit row locks, or at SERIALIZABLE where that is the database's default.
+//! Transactions run at READ COMMITTED behind explicit locks, or at SERIALIZABLE where that is the database's default.
 //! Both are begun here; see the crate's front page for the reasons.
 
 use std::time::Duration;
