@@ -1,6 +1,6 @@
-//! PostgreSQL, and databases that speak like it.
+//! PostgreSQL.
 //!
-//! Transactions run at READ COMMITTED behind explicit row locks, or at SERIALIZABLE where that is the database's default.
+//! Transactions run at READ COMMITTED behind explicit locks, or at SERIALIZABLE where that is the database's default.
 //! Both are begun here; see the crate's front page for the reasons.
 
 use std::time::Duration;
@@ -98,8 +98,10 @@ macro_rules! sweep {
 impl Dialect for Postgres {
     const SQL: Statements = Statements {
         begin: begin!("READ COMMITTED"),
-        hold_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR SHARE",
-        change_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR UPDATE",
+        // Locks of tables queue up, those of rows do not: under a flood of sign-ins that share the row, one who wants it for
+        // itself waits for ever. Nor do they write to the row, or fix what the transaction sees before they have waited.
+        hold_blocks: "LOCK TABLE dcr_lock IN ROW SHARE MODE",
+        change_blocks: "LOCK TABLE dcr_lock IN EXCLUSIVE MODE",
 
         put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
              VALUES ($1, $2, $3, $4, $5, $6) \

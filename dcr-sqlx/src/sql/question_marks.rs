@@ -106,7 +106,7 @@ pub(super) const ALIKE: Statements = Statements {
     users: users!(""),
     users_by_id: users!("user_id = ? AND "),
     users_by_object: "",
-    users_by_email: users!("LOWER(email) = LOWER(?) AND "),
+    users_by_email: "",
     users_by_client: users!(
         "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
          ON a.connection_id = c.connection_id WHERE a.client_id = ?) AND "
