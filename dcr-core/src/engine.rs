@@ -251,8 +251,8 @@ impl DcrEngineBuilder {
         self
     }
 
-    /// The secrets: the first of `active` seals, all of them open; `retired` ones verify client ids and client secrets,
-    /// nothing else.
+    /// The secrets: the first of `active` seals, all of them open; `retired` ones verify client ids and client secrets
+    /// (derived from an id, or remembered in a session), nothing else.
     pub fn secrets(mut self, active: Vec<Secret>, retired: Vec<Secret>) -> Self {
         self.secrets = SecretSource::Given { active, retired };
         self

@@ -59,9 +59,10 @@
 //!
 //! Everything that is sealed names the secret that sealed it, and every active secret opens. So a new secret is first added
 //! last everywhere (it opens, and its public key is in the key set, before anything is sealed with it), then moved first
-//! everywhere, then the old one is retired, after the longest session: from there on it verifies client ids and the
-//! secrets derived from them, and nothing else. At no moment does a replica meet what it cannot open, whichever of two
-//! neighbouring steps the others are at.
+//! everywhere, then the old one is retired, after the longest session: from there on it verifies client ids, the client
+//! secrets derived from them, and those that came along with an adopted or imported id and are remembered in its session;
+//! nothing else. At no moment does a replica meet what it cannot open, whichever of two neighbouring steps the others are
+//! at.
 //!
 //! # The consent page answers 303, and `form-action` lists the way
 //!
