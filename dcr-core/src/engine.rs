@@ -28,6 +28,9 @@ use crate::upstream::{Admission, IdentityProvider};
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_BATCH: u32 = 500;
 
+/// But not in a server that has only just started. Its database may be an older copy, whose rows look older than they are:
+/// this is the time to open the recovery window, in which nothing is swept.
+const SWEEP_AFTER: Duration = Duration::from_secs(10 * 60);
 /// An OAuth 2.1 authorization server to embed. Cheap to clone; every clone is the same engine.
 ///
 /// Made by [`DcrEngine::builder`]. Adapters hand requests to [`DcrEngine::handle`](crate::http) and guard the host's
@@ -61,6 +64,8 @@ pub(crate) struct Inner {
     max_aliases: usize,
     last_sweep: AtomicI64,
 }
+    /// No sweeping before.
+    sweeps_from: Timestamp,
 
 /// Where the key ring's secrets come from.
 #[derive(Debug)]
@@ -165,8 +170,8 @@ impl DcrEngine {
         Ok(self.inner.operator.unblock(target, reason).await?)
     }
 
-    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago. Sign-ins do a little of this by
-    /// themselves.
+    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago; none while a recovery window is open.
+    /// Sign-ins do a little of this by themselves, once a server has run for ten minutes.
     ///
     /// # Errors
     /// [`Refusal`] if the store does not answer.
@@ -223,7 +228,7 @@ impl Inner {
     pub(crate) async fn sweep_a_little(&self) {
         let now = self.clock.now();
         let last = self.last_sweep.load(Ordering::Relaxed);
-        let due = now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
+        let due = now >= self.sweeps_from && now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
         let mine = due
             && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine && let Err(error) = self.operator.sweep(SWEEP_BATCH).await {
@@ -397,6 +402,7 @@ impl DcrEngineBuilder {
         };
         let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
         Ok(DcrEngine {
+        let sweeps_from = self.clock.now() + SWEEP_AFTER;
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
                 issuer,
@@ -420,6 +426,7 @@ impl DcrEngineBuilder {
                 last_sweep: AtomicI64::new(0),
             }),
         })
+                sweeps_from,
     }
 }
 
