@@ -15,6 +15,7 @@ use crate::error::{ConfigError, Reason, Refusal};
 use crate::http::Site;
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
+use crate::oauth::imported::Imports;
 use crate::oauth::introspect::ResourceServers;
 use crate::operator::Operator;
 use crate::random::{SecureRandom, SystemRandom};
@@ -27,10 +28,10 @@ use crate::upstream::{Admission, IdentityProvider};
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_BATCH: u32 = 500;
-
 /// But not in a server that has only just started. Its database may be an older copy, whose rows look older than they are:
 /// this is the time to open the recovery window, in which nothing is swept.
 const SWEEP_AFTER: Duration = Duration::from_secs(10 * 60);
+
 /// An OAuth 2.1 authorization server to embed. Cheap to clone; every clone is the same engine.
 ///
 /// Made by [`DcrEngine::builder`]. Adapters hand requests to [`DcrEngine::handle`](crate::http) and guard the host's
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) liveness: Liveness,
+    pub(crate) imports: Imports,
     pub(crate) site: Site,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
@@ -62,10 +64,10 @@ pub(crate) struct Inner {
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     max_sessions: usize,
     max_aliases: usize,
-    last_sweep: AtomicI64,
-}
     /// No sweeping before.
     sweeps_from: Timestamp,
+    last_sweep: AtomicI64,
+}
 
 /// Where the key ring's secrets come from.
 #[derive(Debug)]
@@ -400,11 +402,12 @@ impl DcrEngineBuilder {
             custom_redirects: self.custom_redirects,
             pre_registered,
         };
+        let sweeps_from = self.clock.now() + SWEEP_AFTER;
         let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
         Ok(DcrEngine {
-        let sweeps_from = self.clock.now() + SWEEP_AFTER;
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
+                imports: Imports::new(),
                 issuer,
                 prefix: self.prefix,
                 resources,
@@ -423,10 +426,10 @@ impl DcrEngineBuilder {
                 site,
                 max_sessions: self.max_sessions.max(1),
                 max_aliases: self.max_aliases,
+                sweeps_from,
                 last_sweep: AtomicI64::new(0),
             }),
         })
-                sweeps_from,
     }
 }
 
