@@ -4,7 +4,7 @@
 use super::pkce::CodeChallenge;
 use super::scope;
 use super::transaction::{AuthorizeRequest, ReturnAddress};
-use crate::client::{ClientId, ImportedClient, Provenance, ResolvedClient, ValidRedirect, may_be_imported};
+use crate::client::{ClientId, Provenance, ResolvedClient, ValidRedirect};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
@@ -74,15 +74,6 @@ impl Inner {
         match self.store.blocked(&targets).await? {
             None => Ok((client, redirect)),
             Some(_) => Err(Reason::ClientBlocked.into()),
-        }
-    }
-
-    /// The client that was imported under this id. Ids whose form says how they are resolved cost no read.
-    pub(crate) async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, Refusal> {
-        if may_be_imported(id) && !self.rules.pre_registered.contains_key(id) {
-            Ok(self.store.imported_client(id).await?)
-        } else {
-            Ok(None)
         }
     }
 

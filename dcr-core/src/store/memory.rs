@@ -139,6 +139,10 @@ impl Store for MemoryStore {
         Ok(self.tables()?.imported.get(id).cloned())
     }
 
+    async fn has_imported_clients(&self) -> Result<bool, StoreError> {
+        Ok(!self.tables()?.imported.is_empty())
+    }
+
     async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
         let mut tables = self.tables()?;
         tables.write(vec![event])?;

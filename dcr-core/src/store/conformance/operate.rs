@@ -56,6 +56,7 @@ pub async fn imported_clients_are_found_by_bytes(store: AnyStore) {
         assert_eq!(store.imported_client(&client_id(id)).await.unwrap(), None, "{id}");
         store.import(import(n, &[id])).await.unwrap();
         assert_eq!(store.imported_client(&client_id(id)).await.unwrap(), Some(imported(id)), "{id}");
+        assert!(store.has_imported_clients().await.unwrap());
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dcr_core::record::{Event, EventKind};
-use dcr_core::store::EventQuery;
-use dcr_core::{Clock as _, Operator, SystemClock, SystemRandom};
+use dcr_core::store::{EventQuery, Target};
+use dcr_core::{Clock as _, Operator, SystemClock, SystemRandom, Timestamp};
 use dcr_e2e::{Browser, Client, Cluster, Tokens, at};
 
 use crate::databases::Database;
@@ -18,6 +18,7 @@ const WINDOW: Duration = Duration::from_secs(600);
 pub(crate) fn tests() -> Vec<(&'static str, crate::Test)> {
     crate::tests! {
         after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_dead
+        after_a_restore_who_was_blocked_stays_blocked
     }
 }
 
@@ -45,6 +46,19 @@ impl Held {
 
 fn operator(store: Arc<dyn dcr_core::store::Store>) -> Operator {
     Operator::new(store, Arc::new(SystemClock), Arc::new(SystemRandom))
+}
+
+/// The record from then on, oldest first, as an operator exports it.
+async fn exported(database: &Database, since: Timestamp) -> Vec<String> {
+    let query = EventQuery { since: Some(since), limit: 1_000, ..EventQuery::default() };
+    let events = database.store().await.events(&query).await.unwrap();
+    events.iter().rev().map(Event::to_json).collect()
+}
+
+async fn replay(operator: &Operator, exported: &[String]) {
+    for line in exported {
+        operator.replay(&Event::from_json(line).unwrap()).await.unwrap();
+    }
 }
 
 async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_dead(database: Database) {
@@ -82,18 +96,13 @@ async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_
     }
     killed.client.revoke(&killed.tokens.refresh).await.expect(200);
     let opened = Held { tokens: public.sign_in(&mut browser).await, client: public.clone() };
-    let query = EventQuery { since: Some(since), limit: 1_000, ..EventQuery::default() };
-    let mut exported: Vec<String> =
-        database.store().await.events(&query).await.unwrap().iter().map(Event::to_json).collect();
-    exported.reverse();
+    let exported = exported(&database, since).await;
     cluster.stop_all().await;
     database.restore().await;
 
     // Before any server runs: otherwise a session that was killed would be alive again for a moment.
     let operator = operator(database.store().await);
-    for line in &exported {
-        operator.replay(&Event::from_json(line).unwrap()).await.unwrap();
-    }
+    replay(&operator, &exported).await;
     cluster.start_all().await;
 
     // Strict, with an alarm for each.
@@ -136,5 +145,56 @@ async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_
     for replica in 0..REPLICAS {
         assert_eq!(cluster.bearer(replica, &killed.tokens.access).await, Some(401));
     }
+    assert!(cluster.balancer().server_errors().is_empty(), "{:?}", cluster.balancer().server_errors());
+}
+
+/// The block itself is in the lost part, with the end of the sessions. So is another one, which was lifted there.
+async fn after_a_restore_who_was_blocked_stays_blocked(database: Database) {
+    let cluster = cluster(&database, REPLICAS).await;
+    let client = Client::register(cluster.site(), &[LOOPBACK]).await;
+    let mut people = [Browser::of("ada"), Browser::of("bob")];
+    let mut held = Vec::new();
+    for browser in &mut people {
+        held.push(Held { tokens: client.sign_in(browser).await, client: client.clone() });
+    }
+    let user = |held: &Held| Target::User(claims(&held.tokens.access)["sub"].as_str().unwrap().parse().unwrap());
+    let (blocked, pardoned) = (user(&held[0]), user(&held[1]));
+    cluster.stop_all().await;
+    database.save().await;
+    cluster.start_all().await;
+
+    let since = SystemClock.now();
+    for held in &mut held {
+        held.refresh(2).await;
+    }
+    {
+        // Its connections go with it: none may be left when the file is replaced.
+        let operator = operator(database.store().await);
+        operator.block(&blocked, "incident").await.unwrap();
+        operator.block(&pardoned, "a mistake").await.unwrap();
+        operator.unblock(&pardoned, "a mistake").await.unwrap();
+    }
+    let exported = exported(&database, since).await;
+    cluster.stop_all().await;
+    database.restore().await;
+
+    let operator = operator(database.store().await);
+    replay(&operator, &exported).await;
+    operator.open_recovery(operator.now() + WINDOW).await.unwrap();
+    cluster.start_all().await;
+
+    let [ada, bob] = &mut people;
+    for held in &held {
+        held.is_refused(&cluster).await;
+    }
+    for replica in 0..REPLICAS {
+        assert_eq!(cluster.bearer(replica, &held[0].tokens.access).await, Some(401));
+        let refused = at(replica, ada.sign_in(&client.authorize().url)).await.page();
+        assert_eq!(refused.answer.status, 403, "blocked: {refused:?}");
+        at(replica, client.sign_in(bob)).await;
+    }
+    operator.unblock(&blocked, "over").await.unwrap();
+    client.sign_in(ada).await;
+    held[0].is_refused(&cluster).await;
     assert!(cluster.balancer().server_errors().is_empty(), "{:?}", cluster.balancer().server_errors());
 }
