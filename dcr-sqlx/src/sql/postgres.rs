@@ -195,6 +195,7 @@ impl Dialect for Postgres {
         import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES ($1, $2, $3) \
              ON CONFLICT (client_id) DO NOTHING",
         imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = $1",
+        any_imported: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_imported_clients LIMIT 1) AS one",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, $1) \
              ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
         recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",

@@ -100,6 +100,7 @@ pub(super) const ALIKE: Statements = Statements {
     import_alias: "",
     import_client: "",
     imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = ?",
+    any_imported: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_imported_clients LIMIT 1) AS one",
     put_recovery: "",
     recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",
 

@@ -50,6 +50,7 @@ async fn many_processes_may_make_the_tables_at_once(database: Database) {
     let expected =
         Counts { users: 1, connections: 1, aliases: 1, sessions: 8, blocks: 0, events: 8, imported_clients: 0 };
     assert_eq!(database.open().await.counts().await.unwrap(), expected);
+    assert!(!database.open().await.has_imported_clients().await.unwrap());
     assert_eq!(database.run("SELECT CAST(COUNT(*) AS CHAR(9)) FROM _dcr_migrations").await[0].trim(), migrations());
     assert_eq!(database.run("SELECT CAST(COUNT(*) AS CHAR(9)) FROM dcr_lock").await[0].trim(), "1");
 }
