@@ -129,7 +129,7 @@ mod tests {
         assert!(statements.len() > 35);
         for (name, sql) in statements {
             connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
-            assert!(!sql.contains('*') || sql.contains("COUNT(*)"), "{name} names no columns");
+            assert!(!sql.contains("SELECT *") && !sql.contains(".*"), "{name} names no columns");
         }
     }
 
