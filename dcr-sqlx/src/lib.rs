@@ -78,7 +78,11 @@
 //! **Proxies.** Through one that hands out connections for one transaction at a time (PgBouncer with `pool_mode =
 //! transaction`) add `?statement-cache-capacity=0`: no statement stays prepared, and each query runs in a transaction.
 //!
-//! **Databases that speak like these** (CockroachDB, TiDB and others) are not supported: locks mean something else there.
+//! **Databases that speak PostgreSQL's protocol** and spread over several machines: none was tested. Beside SERIALIZABLE or
+//! READ COMMITTED, which must mean what they mean on PostgreSQL, the store needs `LOCK TABLE` in the modes ROW SHARE and
+//! EXCLUSIVE (for sign-ins, blocks and revocations; where row locks are all there is, somebody else's sign-ins can hold up a
+//! revocation), `FOR UPDATE SKIP LOCKED` (for sweeping) and `pg_advisory_xact_lock` (for making the tables). With a database
+//! that has these, run the conformance suite first: it takes a minute.
 //!
 //! **Permissions.** To make the tables: CREATE on the schema (PostgreSQL); CREATE, ALTER, INDEX and REFERENCES on the
 //! database (MySQL). To use them SELECT, INSERT, UPDATE and DELETE are enough, so the tables may be made once by somebody
