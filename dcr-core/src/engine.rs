@@ -16,6 +16,7 @@ use crate::guarded::GuardedFetch;
 use crate::http::Site;
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
+use crate::oauth::imported::Imports;
 use crate::oauth::introspect::ResourceServers;
 use crate::operator::Operator;
 use crate::random::{SecureRandom, SystemRandom};
@@ -28,6 +29,9 @@ use crate::upstream::{Admission, IdentityProvider};
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_BATCH: u32 = 500;
+/// But not in a server that has only just started. Its database may be an older copy, whose rows look older than they are:
+/// this is the time to open the recovery window, in which nothing is swept.
+const SWEEP_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// An OAuth 2.1 authorization server to embed. Cheap to clone; every clone is the same engine.
 ///
@@ -54,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) liveness: Liveness,
+    pub(crate) imports: Imports,
     pub(crate) site: Site,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
@@ -61,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     max_sessions: usize,
     max_aliases: usize,
+    /// No sweeping before.
+    sweeps_from: Timestamp,
     last_sweep: AtomicI64,
 }
 
@@ -171,8 +178,8 @@ impl DcrEngine {
         Ok(self.inner.operator.unblock(target, reason).await?)
     }
 
-    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago. Sign-ins do a little of this by
-    /// themselves.
+    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago; none while a recovery window is open.
+    /// Sign-ins do a little of this by themselves, once a server has run for ten minutes.
     ///
     /// # Errors
     /// [`Refusal`] if the store does not answer.
@@ -229,7 +236,7 @@ impl Inner {
     pub(crate) async fn sweep_a_little(&self) {
         let now = self.clock.now();
         let last = self.last_sweep.load(Ordering::Relaxed);
-        let due = now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
+        let due = now >= self.sweeps_from && now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
         let mine = due
             && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if mine && let Err(error) = self.operator.sweep(SWEEP_BATCH).await {
@@ -257,8 +264,8 @@ impl DcrEngineBuilder {
         self
     }
 
-    /// The secrets: the first of `active` seals, all of them open; `retired` ones verify client ids and client secrets,
-    /// nothing else.
+    /// The secrets: the first of `active` seals, all of them open; `retired` ones verify client ids and client secrets
+    /// (derived from an id, or remembered in a session), nothing else.
     pub fn secrets(mut self, active: Vec<Secret>, retired: Vec<Secret>) -> Self {
         self.secrets = SecretSource::Given { active, retired };
         self
@@ -415,10 +422,12 @@ impl DcrEngineBuilder {
             custom_redirects: self.custom_redirects,
             pre_registered,
         };
+        let sweeps_from = self.clock.now() + SWEEP_AFTER;
         let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
         Ok(DcrEngine {
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
+                imports: Imports::new(),
                 issuer,
                 prefix: self.prefix,
                 resources,
@@ -438,6 +447,7 @@ impl DcrEngineBuilder {
                 site,
                 max_sessions: self.max_sessions.max(1),
                 max_aliases: self.max_aliases,
+                sweeps_from,
                 last_sweep: AtomicI64::new(0),
             }),
         })

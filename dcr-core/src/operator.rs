@@ -177,9 +177,13 @@ impl Operator {
     /// was restored from a backup or lost the last writes in a failover, is accepted and brings the row level. Outside
     /// of a window it is refused, with an alarm on the record.
     ///
-    /// First [`replay`](Operator::replay) the ends and blocks that the lost part of the record had: otherwise a session
-    /// that was killed in it comes back to life. A stolen token that was rotated in the lost part works once more too;
-    /// as soon as the rightful client comes, one of the two is seen as a replay and the session ends. Keep it short.
+    /// First [`replay`](Operator::replay) the ends and blocks that the lost part of the record had, and do both before any
+    /// server starts on the copy. Until the replay a session that was killed in the lost part lives. Until the window is
+    /// open, a [sweep](Operator::sweep) may delete rows that a recovery needs if the copy is more than a day old, for they
+    /// look older than they are; the sweeping that sign-ins do begins when a server has run for ten minutes.
+    ///
+    /// A stolen token that was rotated in the lost part works once more too; as soon as the rightful client comes, one of
+    /// the two is seen as a replay and the session ends. Keep it short.
     ///
     /// # Errors
     /// [`OperatorError::Window`] if `until` is not within the next 31 days.

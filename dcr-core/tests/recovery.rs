@@ -15,6 +15,7 @@ use dcr_core::{Clock as _, Replayed, Secret, SystemRandom, Timestamp};
 use http::Response;
 use support::*;
 
+const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -435,12 +436,40 @@ async fn nothing_is_swept_while_the_window_is_open() {
     let restored = time.restore(copy).await;
     restored.open_window().await;
     assert_eq!(restored.world.engine.sweep(100).await.unwrap(), 0);
-    // A sign-in sweeps a little, at other times.
+    // A sign-in sweeps a little, at other times, in a server that has run for a while.
+    restored.clock.advance(11 * MINUTE);
     restored.world.sign_in(U, P, "Bob").await;
     tokens(&restored.world.refresh(U, &held.refresh).await);
     restored.world.engine.operator().close_recovery().await.unwrap();
     restored.clock.advance(60 * DAY);
     assert_eq!(restored.world.engine.sweep(100).await.unwrap(), 2, "and afterwards it is swept as ever");
+}
+
+/// Somebody started a server on the copy first. What the operator needs, who comes a little later, is still there.
+#[tokio::test]
+async fn sign_ins_sweep_nothing_in_a_server_that_has_only_just_started() {
+    let time = Time::begin().await;
+    let code = time.before.code(U, P, "Ada").await;
+    let copy = time.copy();
+    let held = tokens(&time.before.token(&redemption(U, P, &code)).await);
+    time.clock.advance(3 * DAY);
+
+    let restored = time.restore(copy).await;
+    restored.world.sign_in(U, P, "Bob").await;
+    restored.clock.advance(10 * MINUTE - Duration::from_secs(1));
+    restored.world.sign_in(U, P, "Carol").await;
+    restored.open_window().await;
+    tokens(&restored.world.refresh(U, &held.refresh).await);
+}
+
+#[tokio::test]
+async fn sign_ins_sweep_what_has_lapsed_in_a_server_that_runs() {
+    let time = Time::begin().await;
+    time.before.code(U, P, "Ada").await;
+    time.clock.advance(3 * DAY);
+    assert_eq!(time.store.counts().await.unwrap().sessions, 1);
+    time.before.sign_in(U, P, "Bob").await;
+    assert_eq!(time.store.counts().await.unwrap().sessions, 1, "Bob's, and not the code that nobody redeemed");
 }
 
 /// People who signed in after the copy sign in again, and meet their connection.

@@ -275,6 +275,8 @@ statements! {
     import_client,
     /// An imported client.
     imported_client,
+    /// 1 if a client was imported, else 0.
+    any_imported,
     /// Inserts or moves the end of the recovery window.
     put_recovery,
     /// The end of the recovery window.

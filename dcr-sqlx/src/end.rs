@@ -11,7 +11,13 @@ use crate::held::Held;
 use crate::rows::{Columns, END_OF_TIME, Value, Word, of_event, values};
 
 pub(crate) async fn revoke<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
-    let mut transaction = store.begin().await?;
+    // Of anything wider than a session others may come while it is ended: they wait, or the two statements of `end_all`
+    // would see different ones for as long as people sign in.
+    let lock = match ending.target {
+        Target::Session(_) => "",
+        _ => DB::SQL.change_blocks,
+    };
+    let mut transaction = store.begin_for(lock).await?;
     let ended = end_all(&mut transaction, ending).await?;
     if !ended.is_empty() {
         transaction.execute(DB::SQL.add_event, of_event(&ending.event)).await?;

@@ -34,24 +34,35 @@
 //! Not to a standby, which would miss revocations; and several primaries at once (multi-primary, a Galera cluster written
 //! to at several nodes) are not supported. After a fail-over that lost commits, revocations may be among them.
 //!
-//! **Isolation.** The store needs READ COMMITTED, and takes care of it itself: on PostgreSQL each transaction says so, on
-//! MySQL each connection; defaults of the server do not matter. What READ COMMITTED leaves open is closed by locks, always
-//! taken in this order: one row of `dcr_lock`, which sign-ins share and a block has to itself, so that neither misses what
-//! the other writes; the user; the connection; sessions by id. Redeeming and refreshing are one `UPDATE` with the expected
-//! generation in its condition, and lock nothing else. Serialisation of everything was the alternative: 64 sign-ins of one
-//! person would refuse each other in turn instead of queueing. Where SERIALIZABLE is the default of a PostgreSQL database
-//! (asked once, at the start) its transactions stay so, which is also for databases that speak PostgreSQL's protocol and
-//! have nothing else; the whole conformance suite runs that way too. REPEATABLE READ is never used: it reads what was
-//! before a lock was waited for.
+//! **Isolation.** The store needs READ COMMITTED, and takes care of it itself: on PostgreSQL each transaction says so, and
+//! each connection for the statements that run alone; on MySQL each connection. Defaults of the server do not matter. What
+//! READ COMMITTED leaves open is closed by locks, always taken in this order: `dcr_lock`, which sign-ins share and a block
+//! or a revocation of more than one session has to itself, so that neither misses what the other writes; the user; the
+//! connection; sessions by id. (Of `dcr_lock` it is the one row on MySQL, and the table on PostgreSQL, where those who share
+//! a row would keep out who wants it for itself as long as they come one after the other.) Redeeming and refreshing are one
+//! `UPDATE` with the expected generation in its condition, and lock nothing else. Serialisation of everything was the
+//! alternative: 64 sign-ins of one person would refuse each other in turn instead of queueing. Where SERIALIZABLE is the
+//! default of a PostgreSQL database (asked once, at the start) everything stays so; the whole conformance suite runs that
+//! way too. REPEATABLE READ is never used: it reads what was before a lock was waited for. A census is two queries, and
+//! sessions may come or go between them.
 //!
-//! **Time-outs.** A method answers within 8 seconds, repeats included. A transaction waits 4 s for a lock, 5 s for a
-//! statement; a server ends one that is left open after 10 s (PostgreSQL and MariaDB; MySQL after 150 s). So nothing is
-//! committed much more than 8 s after its time was taken, well below the 30 s of overlap with which the revocation feed is
-//! read. (A primary that waits for a synchronous standby may hold a commit back for longer.) Conflicts are tried again for
-//! 4 s with random pauses. All that a later request may find mended is `StoreError::Unavailable`, `503` on the wire.
+//! **Time-outs.** A method answers within 8 seconds, repeats included. What the server is told, so that nothing goes on for
+//! long when nobody waits for it any more:
 //!
-//! **Lost connections.** A connection that was idle is asked whether it lives before it is used; a transaction whose
-//! connection is lost before its commit begins anew on another one. If the connection is lost *during* a commit, whether it
+//! | | waits for a lock | a statement takes | a transaction waits for us |
+//! | --- | --- | --- | --- |
+//! | PostgreSQL | 4 s | 5 s | 10 s |
+//! | MariaDB | 4 s | 5 s | 10 s |
+//! | MySQL | 4 s | a query 5 s; one that writes: no limit | 150 s |
+//!
+//! So nothing is committed much more than 8 s after its time was taken, well below the 30 s of overlap with which the
+//! revocation feed is read. (A primary that waits for a synchronous standby may hold a commit back for longer; so may a
+//! MySQL server that is slow at writing, not one that waits for a lock.) Conflicts are tried again for 4 s with random
+//! pauses. All that a later request may find mended is `StoreError::Unavailable`, `503` on the wire.
+//!
+//! **Lost connections.** A connection that was idle is asked whether it lives before it is used, and each one when it is
+//! given back; without an answer within a second or two it is given up. A transaction whose connection is lost before its
+//! commit begins anew on another one. If the connection is lost *during* a commit, whether it
 //! happened is unknown, and the answer is `Unavailable`: a repeated sign-in would be told that its own session id was used.
 //! The person begins anew; the session that may be there is one whose code nobody has, and it lapses with the code.
 //!
@@ -67,6 +78,12 @@
 //! **Proxies.** Through one that hands out connections for one transaction at a time (PgBouncer with `pool_mode =
 //! transaction`) add `?statement-cache-capacity=0`: no statement stays prepared, and each query runs in a transaction.
 //!
+//! **Databases that speak PostgreSQL's protocol** and spread over several machines: none was tested. Beside SERIALIZABLE or
+//! READ COMMITTED, which must mean what they mean on PostgreSQL, the store needs `LOCK TABLE` in the modes ROW SHARE and
+//! EXCLUSIVE (for sign-ins, blocks and revocations; where row locks are all there is, somebody else's sign-ins can hold up a
+//! revocation), `FOR UPDATE SKIP LOCKED` (for sweeping) and `pg_advisory_xact_lock` (for making the tables). With a database
+//! that has these, run the conformance suite first: it takes a minute.
+//!
 //! **Permissions.** To make the tables: CREATE on the schema (PostgreSQL); CREATE, ALTER, INDEX and REFERENCES on the
 //! database (MySQL). To use them SELECT, INSERT, UPDATE and DELETE are enough, so the tables may be made once by somebody
 //! else. MySQL's binary log has to be `ROW` or `MIXED`, as it is by default.
@@ -75,9 +92,11 @@
 //! with a collation. What others wrote (names, addresses) may hold anything: on PostgreSQL it is `bytea`, which
 //! `SET bytea_output = 'escape'` makes readable in `psql`.
 //!
-//! **Backups.** One that is consistent (`pg_dump`, `mariadb-dump --single-transaction`, snapshots) is enough. Tokens that
-//! were refreshed after it was taken are refused when it is restored, and sessions that were ended after it are alive again:
-//! keep what ended in a log elsewhere. The secret, if the store keeps it, is in the backup too.
+//! **Backups.** One that is consistent (`pg_dump`, `mariadb-dump --single-transaction`, snapshots) is enough. When it is
+//! restored, tokens that were refreshed after it was taken are refused, and sessions that were ended after it are alive
+//! again. So keep the record elsewhere as well (`dcr events`, as often as what may be lost is worth); after a restore,
+//! before any server starts, `dcr recover` ends and blocks again what the record says, and then opens the window in which
+//! the newer tokens are accepted. The secret, if the store keeps it, is in the backup too.
 
 #[cfg(feature = "cli")]
 pub mod cli;
@@ -143,7 +162,7 @@ pub async fn connect(url: &str) -> Result<Arc<dyn Store>, OpenError> {
 
 #[cfg_attr(
     not(any(feature = "sqlite", feature = "postgres", feature = "mysql")),
-    expect(unused_variables, reason = "there is nothing to open")
+    expect(unused_variables, reason = "there is no database to open")
 )]
 async fn open(url: &str, tables: Tables) -> Result<Arc<dyn Opened>, OpenError> {
     match url.split_once(':').map(|(scheme, _)| scheme) {

@@ -1,5 +1,6 @@
 //! What opening a database on a network has in common: the URL, the first connection, the pool.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,6 @@ const LIFETIME: Duration = Duration::from_secs(30 * 60);
 const CONNECTIONS: u32 = 10;
 
 /// A database URL, read.
-#[derive(Debug)]
 pub(crate) struct Address {
     /// Without the parameters that are ours.
     pub(crate) url: Url,
@@ -32,6 +32,16 @@ pub(crate) struct Address {
     pub(crate) max_connections: u32,
     /// Whether no statement is to stay prepared.
     pub(crate) unprepared: bool,
+}
+
+/// Without the URL, which has the password.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Address")
+            .field("max_connections", &self.max_connections)
+            .field("unprepared", &self.unprepared)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Address {
@@ -177,6 +187,13 @@ mod tests {
             assert!(error.contains("%2F") && !error.contains("ge"), "{error}");
         }
         assert_eq!(Address::parse("mysql://u:g@h@db/dcr", KNOWN).unwrap().url.password(), Some("g%40h"));
+    }
+
+    #[test]
+    fn an_address_does_not_show_its_password() {
+        let url = "postgres://u:geheim@db/dcr?sslmode=geheim&max-connections=3";
+        let shown = format!("{:?}", Address::parse(url, KNOWN).unwrap());
+        assert!(shown.contains('3') && !shown.contains("geheim"), "{shown}");
     }
 
     #[test]

@@ -31,6 +31,14 @@ const PARAMETERS: &[&str] = &[
     "options",
 ];
 
+/// What every connection is told, once, for the statements that run outside a transaction. One that still waits when its
+/// caller has been answered must not go through a minute later, with a time that has passed: a client that tried again
+/// would look like a thief of its own token.
+const SESSION: &str = "SET lock_timeout = '4s'; SET statement_timeout = '5s'";
+/// The same, and their isolation, whatever the database's default. SERIALIZABLE as the default is left as it is.
+const SESSION_READ_COMMITTED: &str =
+    "SET lock_timeout = '4s'; SET statement_timeout = '5s'; SET default_transaction_isolation = 'read committed'";
+
 /// Any number that nobody else locks: replicas that start at once make the tables one after the other.
 const MIGRATION_LOCK: &str = "SELECT pg_advisory_xact_lock(7236270102498103)";
 
@@ -54,7 +62,14 @@ impl PostgresStore {
         let begin = begin(&mut connection).await?;
         // Whether it says good-bye properly does not matter any more.
         let _ = connection.close().await;
-        let writer: PgPoolOptions = pool(address.max_connections);
+        let mut writer: PgPoolOptions = pool(address.max_connections);
+        // Behind a proxy nothing runs outside a transaction, and the next one's connection may be another.
+        if !address.unprepared {
+            let session = if begin == BEGIN_SERIALIZABLE { SESSION } else { SESSION_READ_COMMITTED };
+            writer = writer.after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::raw_sql(session).execute(connection).await.map(drop) })
+            });
+        }
         let writer = writer.connect_lazy_with(options);
         Ok(Self { reader: writer.clone(), writer, file: None, begin, by_transaction: address.unprepared })
     }
@@ -97,7 +112,7 @@ fn refusal(error: &dyn sqlx::error::DatabaseError) -> Refusal {
     }
 }
 
-/// How transactions begin. Where SERIALIZABLE is the default somebody wants it, or the database has nothing else.
+/// How transactions begin. Where SERIALIZABLE is the default somebody wants it.
 async fn begin(connection: &mut PgConnection) -> Result<&'static str, OpenError> {
     let show = sqlx::raw_sql("SHOW default_transaction_isolation").fetch_one(connection).await;
     let isolation: String = show.and_then(|row| row.try_get(0)).map_err(OpenError::Database)?;

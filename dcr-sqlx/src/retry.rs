@@ -5,7 +5,9 @@
 
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::dialect::Dialect;
 use crate::failure::{Failure, unavailable};
@@ -112,5 +114,80 @@ mod tests {
         let pauses: Vec<f64> = (0..100).map(|_| random()).collect();
         assert!(pauses.iter().all(|p| (0.0..=1.0).contains(p)));
         assert!(pauses.iter().any(|p| *p < 0.4) && pauses.iter().any(|p| *p > 0.6), "{pauses:?}");
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    mod of_a_database_on_a_network {
+        use dcr_core::store::StoreError;
+
+        use super::*;
+
+        #[cfg(not(feature = "postgres"))]
+        type DB = sqlx::MySql;
+        #[cfg(feature = "postgres")]
+        type DB = sqlx::Postgres;
+
+        fn error() -> sqlx::Error {
+            sqlx::Error::Protocol("as asked".to_owned())
+        }
+
+        /// What an attempt comes to that takes so long and ends like this each time: the answer, how many there were, how
+        /// long all of it took.
+        async fn lasting(
+            each: Duration,
+            end: fn(sqlx::Error) -> Result<(), Failure>,
+        ) -> (Result<(), StoreError>, u32, Duration) {
+            let (begun, mut attempts) = (Instant::now(), 0);
+            let attempt = || async move {
+                tokio::time::sleep(each).await;
+                end(error())
+            };
+            let answer: Result<(), StoreError> = retried!({
+                attempts += 1;
+                attempt()
+            });
+            (answer, attempts, begun.elapsed())
+        }
+
+        #[tokio::test(start_paused = true)]
+        async fn a_lasting_conflict_is_unavailable_after_four_seconds() {
+            let conflict = |error| Err(Failure::Conflict(error));
+            let (answer, attempts, took) = lasting(Duration::from_millis(3), conflict).await;
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+            assert!(CONFLICTS <= took && took < CONFLICTS + Duration::from_millis(200), "{took:?}");
+            // With pauses, so not as often as it could.
+            assert!((20..400).contains(&attempts), "{attempts}");
+        }
+
+        #[tokio::test(start_paused = true)]
+        async fn an_attempt_that_does_not_answer_is_unavailable_at_the_deadline() {
+            let (answer, attempts, took) = lasting(Duration::from_secs(60), |_| Ok(())).await;
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+            assert_eq!((attempts, took.as_secs()), (1, 8));
+            // Those that went before count.
+            let lost = |error| Err(Failure::Lost(error));
+            let (answer, attempts, took) = lasting(Duration::from_millis(3_500), lost).await;
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+            assert_eq!((attempts, took.as_secs()), (3, 8));
+        }
+
+        #[tokio::test(start_paused = true)]
+        async fn a_connection_that_is_always_lost_is_tried_three_times() {
+            let (answer, attempts, took) = lasting(Duration::ZERO, |error| Err(Failure::Lost(error))).await;
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+            assert_eq!(attempts, 3);
+            assert!(2 * TRUSTED <= took && took < 3 * TRUSTED, "{took:?}");
+        }
+
+        #[tokio::test(start_paused = true)]
+        async fn anything_else_is_final() {
+            for (end, inconsistent) in [
+                ((|error| Err(unavailable(error))) as fn(sqlx::Error) -> Result<(), Failure>, false),
+                (|error| Err(Failure::Taken(error)), true),
+            ] {
+                let (answer, attempts, _) = lasting(Duration::ZERO, end).await;
+                assert_eq!((matches!(answer, Err(StoreError::Inconsistent(_))), attempts), (inconsistent, 1));
+            }
+        }
     }
 }

@@ -11,9 +11,9 @@ use crate::failure::{Failure, failure};
 /// Later than every time that is kept.
 pub(crate) const END_OF_TIME: Timestamp = Timestamp::from_unix_micros(i64::MAX);
 
-/// A value of a statement.
+/// A value of a statement. Without `Debug`: it may be the server's secret, or somebody's address.
 #[doc(hidden)]
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Value {
     /// An integer, or null.
     Integer(Option<i64>),

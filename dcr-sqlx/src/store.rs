@@ -119,6 +119,11 @@ impl<DB: Dialect> Store for SqlStore<DB> {
         Ok(retried!(self.query(DB::SQL.imported_client, values![id], Columns::imported_client))?.pop())
     }
 
+    async fn has_imported_clients(&self) -> Result<bool, StoreError> {
+        let found = retried!(self.query(DB::SQL.any_imported, values![], Columns::count))?.pop();
+        Ok(found.is_some_and(|found| found > 0))
+    }
+
     async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
         retried!(self.put_recovery(until, &event))
     }

@@ -43,6 +43,7 @@ async fn host(dir: &TempDir) -> Pool<Sqlite> {
 async fn a_restart_keeps_everything() {
     let dir = TempDir::new();
     let store = SqliteStore::open(&dir.url()).await.unwrap();
+    assert!(!store.has_imported_clients().await.unwrap());
     store.keep_secret(Secret::from_bytes([9; 32])).await.unwrap();
     store.sign_in(sign_in(1)).await.unwrap();
     store.sign_in(sign_in(2)).await.unwrap();

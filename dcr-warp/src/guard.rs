@@ -20,37 +20,79 @@ use warp::{Filter, Rejection, Reply};
 
 use crate::service::{RequestBody, service};
 
-/// Yields the [`Principal`] of a request with a valid access token: [`DcrEngine::guard`], perhaps with
-/// [`BearerLayer::scopes`] or [`BearerLayer::resource`], says what is valid. Put it *after* the filters for path and
-/// method, so that requests to other places are not asked for a token.
+/// A filter behind the guard that tower services have: nothing gets to it without a valid access token, and everything
+/// else is answered at once, so that no `recover` can be forgotten. `guard` is the engine, or its [`DcrEngine::guard`] with
+/// scopes or a resource.
 ///
 /// ```
 /// use dcr_core::{DcrEngine, Principal};
 /// use warp::{Filter, Rejection, Reply};
 ///
-/// fn hello(engine: &DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
-///     warp::path!("hello")
-///         .and(warp::get())
-///         .and(dcr_warp::authenticated(engine.guard()))
-///         .map(|who: Principal| format!("Hello, {}", who.user_id()))
-///         .recover(dcr_warp::answer_refusal)
+/// fn app(engine: DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+///     let hello = warp::path!("hello")
+///         .and(warp::ext::get::<Principal>())
+///         .map(|who: Principal| format!("Hello, {}", who.user_id()));
+///     let time = warp::path!("time").map(|| "late");
+///     // /private/hello and /private/time
+///     let private = warp::path("private").and(dcr_warp::guarded(&engine, hello.or(time)));
+///     dcr_warp::routes(engine).or(private)
 /// }
 /// ```
 ///
-/// Every other request is rejected with [`Refused`]: end the route with `.recover(dcr_warp::answer_refusal)`. Without
-/// that warp answers `500` and logs an unhandled rejection, which is safe, but tells no client where to get a token. Until
-/// it is answered a rejection also lets warp try the alternatives that follow with `or`: whatever matches the same
-/// request there, such as a page for everything, answers in its place. [`guarded`] has neither pitfall.
+/// As with [`service`] the filter sees the rest of the path only, and answers every request that gets to it: a path that it
+/// does not know is a 404 for those with a token, and a 401 for those without. It finds the [`Principal`] with
+/// `warp::ext::get`, no `Authorization` header, and the `Mcp-Session-Id` that it gave out itself; and the peer's address
+/// with `warp::ext::get::<SocketAddr>`. It runs on a task of its own, which ends with the request.
+///
+/// [`DcrEngine::guard`]: dcr_core::DcrEngine::guard
+pub fn guarded<F, R>(guard: impl Into<BearerLayer>, filter: F) -> BoxedFilter<(Response,)>
+where
+    F: Filter<Extract = (R,), Error: Into<Rejection>> + Clone + Send + Sync + 'static,
+    R: Reply + 'static,
+{
+    service(guard.into().layer(Filtered(filter.boxed()))).boxed()
+}
+
+/// Yields the [`Principal`] of a request with a valid access token. `guard` is the engine, or its [`DcrEngine::guard`] with
+/// [`BearerLayer::scopes`] or [`BearerLayer::resource`]. Put it *after* the filters for path and method, so that requests to
+/// other places are not asked for a token; and end the route with `.recover(dcr_warp::answer_refusal)`.
+///
+/// ```
+/// use dcr_core::{DcrEngine, Principal};
+/// use warp::{Filter, Rejection, Reply};
+///
+/// fn hello(engine: DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+///     warp::path!("hello")
+///         .and(warp::get())
+///         .and(dcr_warp::authenticated(engine))
+///         .map(|who: Principal| format!("Hello, {}", who.user_id()))
+///         .recover(dcr_warp::answer_refusal) // without this line: 500
+/// }
+/// ```
+///
+/// # What it needs, and `guarded` does not
+///
+/// A filter that yields a value has one way not to: a rejection, here [`Refused`]. warp makes a bare `500` of every custom
+/// rejection that no `recover` has answered, and there is no way for a filter to say otherwise: it is safe, but tells no
+/// client where to get a token. [`answer_refusal`] gives the answer and passes all other rejections on, so it can stand
+/// before a `recover` of the host's own, at this route or once at the end of all. At the route is better: until a rejection
+/// is answered warp tries the alternatives that follow with `or`, and whatever matches the same request there, such as a
+/// page for everything, answers in its place. [`guarded`] answers by itself and has neither pitfall.
 ///
 /// The filter only looks. The `Authorization` header stays in the request, for filters that read it, and an
 /// `Mcp-Session-Id` stays as the client sent it; one that belongs to somebody else is refused (RS-9).
 ///
 /// [`DcrEngine::guard`]: dcr_core::DcrEngine::guard
-pub fn authenticated(layer: BearerLayer) -> impl Filter<Extract = (Principal,), Error = Rejection> + Clone {
-    warp::header::headers_cloned().and_then(move |headers: HeaderMap| {
-        let layer = layer.clone();
-        async move { layer.check(&headers).await.map_err(|answer| warp::reject::custom(Refused(answer))) }
-    })
+/// [`BearerLayer::scopes`]: dcr_core::BearerLayer::scopes
+/// [`BearerLayer::resource`]: dcr_core::BearerLayer::resource
+// Boxed: an opaque type would hold on to whatever the engine was borrowed from.
+pub fn authenticated(guard: impl Into<BearerLayer>) -> BoxedFilter<(Principal,)> {
+    let guard = guard.into();
+    let check = move |headers: HeaderMap| {
+        let guard = guard.clone();
+        async move { guard.check(&headers).await.map_err(|answer| warp::reject::custom(Refused(answer))) }
+    };
+    warp::header::headers_cloned().and_then(check).boxed()
 }
 
 /// The rejection of [`authenticated`], with the answer that the client should get.
@@ -83,36 +125,6 @@ pub async fn answer_refusal(rejection: Rejection) -> Result<Response, Rejection>
         Some(Refused(answer)) => Ok(answer.clone().into_response()),
         None => Err(rejection),
     }
-}
-
-/// A filter behind the guard that tower services have: nothing gets to it without a valid access token, and everything
-/// else is answered at once, so that no `recover` can be forgotten.
-///
-/// ```
-/// use dcr_core::{DcrEngine, Principal};
-/// use warp::{Filter, Rejection, Reply};
-///
-/// fn app(engine: DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
-///     let hello = warp::path!("hello")
-///         .and(warp::ext::get::<Principal>())
-///         .map(|who: Principal| format!("Hello, {}", who.user_id()));
-///     let time = warp::path!("time").map(|| "late");
-///     // /private/hello and /private/time
-///     let private = warp::path("private").and(dcr_warp::guarded(engine.guard(), hello.or(time)));
-///     dcr_warp::routes(engine).or(private)
-/// }
-/// ```
-///
-/// As with [`service`] the filter sees the rest of the path only, and answers every request that gets to it: a path that it
-/// does not know is a 404 for those with a token, and a 401 for those without. It finds the [`Principal`] with
-/// `warp::ext::get`, no `Authorization` header, and the `Mcp-Session-Id` that it gave out itself; and the peer's address
-/// with `warp::ext::get::<SocketAddr>`. It runs on a task of its own, which ends with the request.
-pub fn guarded<F, R>(layer: BearerLayer, filter: F) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone
-where
-    F: Filter<Extract = (R,), Error: Into<Rejection>> + Clone + Send + Sync + 'static,
-    R: Reply + 'static,
-{
-    service(layer.layer(Filtered(filter.boxed())))
 }
 
 /// A filter as a service that may run inside of another filter.

@@ -3,25 +3,28 @@
 //!
 //! | | |
 //! | --- | --- |
-//! | [`routes`] | the engine's endpoints, to combine with `or` |
-//! | [`service`] | a filter that carries any tower service: an MCP server on rmcp behind [`DcrEngine::guard`] |
-//! | [`guarded`] | one's own filters behind the same guard |
-//! | [`authenticated`] | a filter that yields the [`Principal`]; [`answer_refusal`] then answers for it |
+//! | [`routes()`] | the engine's endpoints, to combine with `or` |
+//! | [`service()`] | a filter that carries any tower service: an MCP server on rmcp behind [`DcrEngine::guard`] |
+//! | [`guarded`] | one's own filters behind the same guard, which answers by itself |
+//! | [`authenticated`] | a filter that yields the [`Principal`], and needs [`answer_refusal`] to answer for it |
 //!
 //! ```
 //! use dcr_core::{DcrEngine, Principal, ScopeSet};
 //! use warp::{Filter, Rejection, Reply};
 //!
 //! fn app(engine: DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
-//!     let admin = ScopeSet::from_names(["mcp:admin"]).unwrap_or_default();
-//!     let hello = warp::path!("hello")
-//!         .and(dcr_warp::authenticated(engine.guard()))
+//!     let mine = warp::path!("hello")
+//!         .and(warp::ext::get::<Principal>())
 //!         .map(|who: Principal| format!("Hello, {}", who.user().name.as_deref().unwrap_or("you")));
+//!     let admin = ScopeSet::from_names(["mcp:admin"]).unwrap_or_default();
 //!     let settings = warp::path!("settings")
 //!         .and(dcr_warp::authenticated(engine.guard().scopes(admin)))
-//!         .map(|_| "settings");
+//!         .map(|_| "settings")
+//!         .recover(dcr_warp::answer_refusal);
+//!     let private = warp::path("private").and(dcr_warp::guarded(&engine, mine)); // /private/hello
 //!     dcr_warp::routes(engine) // metadata, register, authorize, token, ...
-//!         .or(hello.or(settings).recover(dcr_warp::answer_refusal))
+//!         .or(private)
+//!         .or(settings)
 //! }
 //! ```
 //!

@@ -16,6 +16,20 @@ use crate::service::{RequestBody, request, with_path};
 /// (well-known documents cannot be nested under a prefix, RFC 8414 section 3), and ahead of filters that take a whole
 /// prefix: some of its documents are below the MCP server's own path.
 ///
+/// ```
+/// use dcr_core::{DcrEngine, Principal};
+/// use warp::{Filter, Rejection, Reply};
+///
+/// fn app(engine: DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+///     let hello = warp::path!("hello")
+///         .and(dcr_warp::authenticated(&engine))
+///         .map(|who: Principal| format!("Hello, {}", who.user_id()))
+///         .recover(dcr_warp::answer_refusal);
+///     let open = warp::path!("open").map(|| "Hello, everybody");
+///     dcr_warp::routes(engine).or(hello).or(open)
+/// }
+/// ```
+///
 /// Every other path is an ordinary not-found rejection, and nothing of its request is touched. A request to one of the
 /// engine's paths is always answered, never rejected: wrong methods and malformed bodies too.
 pub fn routes(engine: DcrEngine) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {

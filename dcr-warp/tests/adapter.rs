@@ -121,6 +121,33 @@ async fn a_host_application_tests_itself_as_a_given_person() {
     assert_eq!((response.status(), text(&response)), (StatusCode::OK, "Ada"));
 }
 
+/// The engine itself, a reference to it that does not outlive this function, or its guard.
+#[tokio::test]
+async fn an_engine_is_a_guard() {
+    fn app(test: &TestEngine) -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone + use<> {
+        let engine = test.engine();
+        let (one, two, three) = (warp::path!("1"), warp::path!("2"), warp::path!("3"));
+        let yielded = one
+            .and(dcr_warp::authenticated(&engine))
+            .or(two.and(dcr_warp::authenticated(engine.clone())))
+            .unify()
+            .or(three.and(dcr_warp::authenticated(engine.guard())))
+            .unify()
+            .map(|who: Principal| name(&who))
+            .recover(dcr_warp::answer_refusal);
+        let inner = warp::ext::get::<Principal>().map(|who: Principal| name(&who));
+        let four = warp::path("4").and(dcr_warp::guarded(&engine, inner));
+        yielded.or(four).or(warp::path("5").and(dcr_warp::guarded(engine, inner)))
+    }
+    let test = TestEngine::new().await;
+    let ada = test.sign_in(&Person::named("Ada")).await;
+    for path in ["/1", "/2", "/3", "/4", "/5"] {
+        let response = answer(app(&test), get_as(path, &ada)).await;
+        assert_eq!((response.status(), text(&response)), (StatusCode::OK, "Ada"), "{path}");
+        assert_eq!(answer(app(&test), get(path)).await.status(), StatusCode::UNAUTHORIZED, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_token_there_is_a_challenge_and_without_a_scope_a_403() {
     let test = TestEngine::new().await;

@@ -43,7 +43,21 @@ impl DcrEngine {
     /// A guard for the first resource.
     #[must_use]
     pub fn guard(&self) -> BearerLayer {
-        BearerLayer { engine: self.clone(), resource: None, needed: ScopeSet::default() }
+        BearerLayer::from(self.clone())
+    }
+}
+
+/// [`DcrEngine::guard`], for functions that take either.
+impl From<DcrEngine> for BearerLayer {
+    fn from(engine: DcrEngine) -> Self {
+        Self { engine, resource: None, needed: ScopeSet::default() }
+    }
+}
+
+/// [`DcrEngine::guard`], for functions that take either.
+impl From<&DcrEngine> for BearerLayer {
+    fn from(engine: &DcrEngine) -> Self {
+        engine.guard()
     }
 }
 

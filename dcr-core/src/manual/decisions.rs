@@ -72,16 +72,22 @@
 //! record, until an operator has replayed the ends and blocks of the exported record and opens a window for a stated
 //! time. In it a token ahead of its row moves the row past itself, by one compare-and-swap as always: of a thief and the
 //! rightful client the one behind is then a replay, and the session ends. The row's idle expiry does not count in the
-//! window, since the row is older than the token; its absolute end does, and nothing is swept meanwhile. Sessions that
-//! were opened after the copy was taken are gone with their rows: those people sign in again.
+//! window, since the row is older than the token; its absolute end does. Sessions that were opened after the copy was
+//! taken are gone with their rows: those people sign in again.
+//!
+//! Replay and open the window *before any server starts*. Until the replay a session that was ended in the lost part
+//! lives. Until the window is open, rows that a recovery needs may be swept where the copy is more than a day old, since
+//! they look older than they are; in the window nothing is swept. For whoever comes late: the sweeping that sign-ins do
+//! begins only when a server has run for ten minutes.
 //!
 //! # Rotating the secret
 //!
 //! Everything that is sealed names the secret that sealed it, and every active secret opens. So a new secret is first added
 //! last everywhere (it opens, and its public key is in the key set, before anything is sealed with it), then moved first
-//! everywhere, then the old one is retired, after the longest session: from there on it verifies client ids and the
-//! secrets derived from them, and nothing else. At no moment does a replica meet what it cannot open, whichever of two
-//! neighbouring steps the others are at.
+//! everywhere, then the old one is retired, after the longest session: from there on it verifies client ids, the client
+//! secrets derived from them, and those that came along with an adopted or imported id and are remembered in its session;
+//! nothing else. At no moment does a replica meet what it cannot open, whichever of two neighbouring steps the others are
+//! at.
 //!
 //! # The consent page answers 303, and `form-action` lists the way
 //!

@@ -4,7 +4,7 @@
 use super::pkce::CodeChallenge;
 use super::scope;
 use super::transaction::{AuthorizeRequest, ReturnAddress};
-use crate::client::{ClientId, ImportedClient, LookedUp, Provenance, ResolvedClient, ValidRedirect, may_be_imported};
+use crate::client::{ClientId, LookedUp, Provenance, ResolvedClient, ValidRedirect};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
@@ -84,15 +84,6 @@ impl Inner {
             return Ok(LookedUp { document: Some(document), ..LookedUp::default() });
         }
         Ok(LookedUp { imported: self.imported_client(id).await?, ..LookedUp::default() })
-    }
-
-    /// The client that was imported under this id. Ids whose form says how they are resolved cost no read.
-    pub(crate) async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, Refusal> {
-        if may_be_imported(id) && !self.rules.pre_registered.contains_key(id) {
-            Ok(self.store.imported_client(id).await?)
-        } else {
-            Ok(None)
-        }
     }
 
     /// Everything else of the request: S256 only, a resource of ours, scopes, no unusual branches (AD-13).

@@ -5,6 +5,7 @@ pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod callback;
 pub(crate) mod consent;
+pub(crate) mod imported;
 pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod pkce;

@@ -272,29 +272,24 @@ impl Inner {
     /// No valid MAC: `invalid_client` if nothing but adoption could resolve the id, so that the client registers anew;
     /// else its credentials decide, else the grant is dead.
     async fn no_such_grant(&self, client: &ClientCredentials, dead: Reason) -> Result<Refusal, Refusal> {
-        Ok(match self.expected_of(&client.id).await? {
-            None => Reason::ClientUnknown.into(),
+        Ok(match self.expected_of(&client.id) {
             Some(expected) if self.rules.authenticates(&self.ring, client, &expected) => dead.into(),
             Some(_) => Reason::ClientAuthentication.into(),
+            // Whatever secret it brings: what an imported client had is not known here.
+            None if self.is_imported(&client.id).await? => dead.into(),
+            None => Reason::ClientUnknown.into(),
         })
     }
 
-    /// How a client authenticates outside of any session; `None` for one that nothing but adoption could resolve.
-    pub(crate) async fn expected_of(&self, id: &ClientId) -> Result<Option<Expected>, Refusal> {
+    /// How a client authenticates outside of any session; nothing for one whom only the store, or adoption, could know.
+    pub(crate) fn expected_of(&self, id: &ClientId) -> Option<Expected> {
         if let Some(auth_method) = self.rules.auth_method_of(&self.ring, id) {
-            return Ok(Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None }));
+            return Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None });
         }
-        if self.documents.may_be_client(id) {
-            // Its document is not asked for here: a public client either way.
-            let provenance = Provenance::MetadataDocument;
-            return Ok(Some(Expected { provenance, auth_method: AuthMethod::None, adopted_secret: None }));
-        }
-        let imported = self.imported_client(id).await?;
-        Ok(imported.map(|_| Expected {
-            provenance: Provenance::Imported,
-            auth_method: AuthMethod::None,
-            adopted_secret: None,
-        }))
+        // Its document is not asked for here: a public client either way.
+        let provenance = Provenance::MetadataDocument;
+        let described = Expected { provenance, auth_method: AuthMethod::None, adopted_secret: None };
+        self.documents.may_be_client(id).then_some(described)
     }
 
     /// The hash of a secret that proves nothing but is required from now on (SR-16).

@@ -2,7 +2,7 @@
 //!
 //! One 32-byte [`Secret`] gives every key by HKDF-SHA-256 with a purpose label (CB-10: key separation), so a value that
 //! was made for one purpose never opens as another. The ring holds several secrets: the first seals, all of it opens, and
-//! retired ones go on verifying client ids and their derived client secrets, nothing else.
+//! retired ones go on verifying client ids and client secrets (derived and remembered ones), nothing else.
 
 mod keys;
 mod secret;

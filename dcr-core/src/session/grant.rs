@@ -1,7 +1,7 @@
 //! Authorization codes and refresh tokens: short sealed values that name a session and a generation.
 //!
 //! prefix | base64url( key id (4) | session id (16) | generation (4) | MAC (16) ). The two kinds have keys of their own,
-//! so a code never passes for a refresh token (TOK-13), and a forged one costs no database read.
+//! so a code never passes for a refresh token (TOK-13), and no session is looked up for a forged one.
 
 use super::{Generation, SessionId};
 use crate::seal::{KeyRing, MAC_LEN, Purpose, b64, unb64};

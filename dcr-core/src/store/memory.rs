@@ -1,6 +1,6 @@
 //! A store in memory, for tests: one lock over plain maps, so that every method is atomic.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -137,6 +137,10 @@ impl Store for MemoryStore {
 
     async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, StoreError> {
         Ok(self.tables()?.imported.get(id).cloned())
+    }
+
+    async fn has_imported_clients(&self) -> Result<bool, StoreError> {
+        Ok(!self.tables()?.imported.is_empty())
     }
 
     async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
@@ -395,8 +399,10 @@ impl Tables {
         if found.is_none() && self.connections.contains_key(&connection) {
             return Err(StoreError::Inconsistent(format!("connection {connection} exists already")));
         }
-        let new_aliases = clients.iter().filter(|c| !self.alias_used_at.contains_key(&(connection, c.id().clone())));
-        let new_clients = clients.iter().filter(|c| !self.imported.contains_key(c.id()));
+        // One that is in it twice is one.
+        let ids: BTreeSet<_> = clients.iter().map(ImportedClient::id).collect();
+        let new_aliases = ids.iter().filter(|id| !self.alias_used_at.contains_key(&(connection, (**id).clone())));
+        let new_clients = ids.iter().filter(|id| !self.imported.contains_key(**id));
         let imported = Imported {
             connection,
             new_user: !self.users.contains_key(&user.id),

@@ -431,6 +431,15 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn imported_client(&self, id: &ClientId) -> Result<Option<ImportedClient>, StoreError>;
 
+    /// Whether a client was imported at all. Where that is more than a glance, `true` will do: then each id is looked up
+    /// that somebody brings with a token that is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn has_imported_clients(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Opens the recovery window until `until`, or closes it with a time that is over, and writes `event`. See
     /// [`Operator::open_recovery`](crate::Operator::open_recovery).
     ///

@@ -26,6 +26,23 @@ macro_rules! not_ended {
     };
 }
 
+/// A text as bytes, with the upper-case letters of ASCII made lower-case. LOWER would fold all the letters there are, and
+/// a comparison of texts leaves out spaces at the end.
+macro_rules! ascii_lowercase {
+    ($text:literal) => {
+        ascii_lowercase!($text: A a B b C c D d E e F f G g H h I i J j K k L l M m N n O o P p Q q R r S s T t U u V v W w
+            X x Y y Z z)
+    };
+    ($text:literal: $($upper:ident $lower:ident)+) => {
+        concat!(
+            $(ascii_lowercase!(@open $upper),)+
+            "CAST(", $text, " AS BINARY)",
+            $(", '", stringify!($upper), "', '", stringify!($lower), "')"),+
+        )
+    };
+    (@open $upper:ident) => { "REPLACE(" };
+}
+
 impl Dialect for MySql {
     const SQL: Statements = Statements {
         begin: "START TRANSACTION",
@@ -71,6 +88,15 @@ impl Dialect for MySql {
         import_client: "INSERT IGNORE INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?)",
         // Without the cast spaces at its end would not count.
         users_by_object: users!("CAST(object_id AS BINARY) = CAST(? AS BINARY) AND "),
+        users_by_email: concat!(
+            "SELECT ",
+            user_columns!(),
+            " FROM dcr_users WHERE ",
+            ascii_lowercase!("email"),
+            " = ",
+            ascii_lowercase!("?"),
+            " AND user_id > ? ORDER BY user_id LIMIT ?"
+        ),
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
              ON DUPLICATE KEY UPDATE until_at = VALUES(until_at)",
 

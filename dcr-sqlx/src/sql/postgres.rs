@@ -1,6 +1,6 @@
-//! PostgreSQL, and databases that speak like it.
+//! PostgreSQL.
 //!
-//! Transactions run at READ COMMITTED behind explicit row locks, or at SERIALIZABLE where that is the database's default.
+//! Transactions run at READ COMMITTED behind explicit locks, or at SERIALIZABLE where that is the database's default.
 //! Both are begun here; see the crate's front page for the reasons.
 
 use std::time::Duration;
@@ -98,8 +98,10 @@ macro_rules! sweep {
 impl Dialect for Postgres {
     const SQL: Statements = Statements {
         begin: begin!("READ COMMITTED"),
-        hold_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR SHARE",
-        change_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR UPDATE",
+        // Locks of tables queue up, those of rows do not: under a flood of sign-ins that share the row, one who wants it for
+        // itself waits for ever. Nor do they write to the row, or fix what the transaction sees before they have waited.
+        hold_blocks: "LOCK TABLE dcr_lock IN ROW SHARE MODE",
+        change_blocks: "LOCK TABLE dcr_lock IN EXCLUSIVE MODE",
 
         put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
              VALUES ($1, $2, $3, $4, $5, $6) \
@@ -193,6 +195,7 @@ impl Dialect for Postgres {
         import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES ($1, $2, $3) \
              ON CONFLICT (client_id) DO NOTHING",
         imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = $1",
+        any_imported: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_imported_clients LIMIT 1) AS one",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, $1) \
              ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
         recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",

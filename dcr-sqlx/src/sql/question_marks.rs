@@ -100,13 +100,14 @@ pub(super) const ALIKE: Statements = Statements {
     import_alias: "",
     import_client: "",
     imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = ?",
+    any_imported: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_imported_clients LIMIT 1) AS one",
     put_recovery: "",
     recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",
 
     users: users!(""),
     users_by_id: users!("user_id = ? AND "),
     users_by_object: "",
-    users_by_email: users!("LOWER(email) = LOWER(?) AND "),
+    users_by_email: "",
     users_by_client: users!(
         "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
          ON a.connection_id = c.connection_id WHERE a.client_id = ?) AND "

@@ -72,6 +72,8 @@ impl Dialect for Sqlite {
         import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?) \
              ON CONFLICT (client_id) DO NOTHING",
         users_by_object: users!("object_id = ? AND "),
+        // It folds the letters of ASCII only.
+        users_by_email: users!("LOWER(email) = LOWER(?) AND "),
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
              ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
 

@@ -12,7 +12,7 @@ use old_database::Layout;
 use self::dcr::Dcr;
 use crate::Database;
 
-pub(crate) fn tests() -> Vec<(&'static str, crate::Test)> {
+pub(crate) fn tests() -> Vec<crate::Test> {
     crate::tests! {
         people_apps_and_sessions_are_found_by_whatever_is_known_of_them
         nothing_ends_without_a_yes_and_everything_that_is_named_ends_with_it

@@ -10,25 +10,25 @@ use crate::servers::Database;
 
 macro_rules! one {
     ($($case:ident)*) => {
-        vec![$((stringify!($case), (|database| Box::pin(async move {
+        vec![$(Test::of(stringify!($case), |database| Box::pin(async move {
             conformance::$case(database.open().await).await;
-        })) as Test)),*]
+        }))),*]
     };
 }
 
 macro_rules! two {
     ($($case:ident)*) => {
-        vec![$((stringify!($case), (|database| Box::pin(async move {
+        vec![$(Test::of(stringify!($case), |database| Box::pin(async move {
             conformance::$case(two_processes(&database).await).await;
-        })) as Test)),*]
+        }))),*]
     };
 }
 
-pub(crate) fn of_one_process() -> Vec<(&'static str, Test)> {
+pub(crate) fn of_one_process() -> Vec<Test> {
     dcr_core::store_conformance!(each one)
 }
 
-pub(crate) fn of_two_processes() -> Vec<(&'static str, Test)> {
+pub(crate) fn of_two_processes() -> Vec<Test> {
     dcr_core::store_conformance!(each two)
 }
 

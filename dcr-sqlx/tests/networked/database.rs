@@ -11,7 +11,7 @@ use crate::rows::{at, event, session_id, sign_in};
 use crate::servers::Database;
 use crate::{Test, tests};
 
-pub(crate) fn tests() -> Vec<(&'static str, Test)> {
+pub(crate) fn tests() -> Vec<Test> {
     tests! {
         a_restart_keeps_everything
         op_8_nothing_that_is_compared_folds_case_or_ignores_spaces

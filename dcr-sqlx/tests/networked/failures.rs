@@ -12,25 +12,36 @@ use sqlx::{AssertSqlSafe, Connection as _};
 
 use crate::proxy::Proxy;
 use crate::rows::{at, event, session_id, sign_in};
-use crate::servers::Database;
-use crate::{Test, tests};
+use crate::servers::{Database, Kind};
+use crate::{Test, on, tests};
 
-pub(crate) fn tests() -> Vec<(&'static str, Test)> {
-    tests! {
+pub(crate) fn tests(kind: Kind) -> Vec<Test> {
+    let mut tests = tests! {
         killed_connections_are_replaced
         a_restart_of_the_server_is_survived
         connections_that_went_silent_are_replaced
+        a_connection_that_goes_silent_on_its_way_back_is_given_up
         a_server_that_hangs_is_unavailable_within_seconds
         a_lost_answer_to_a_commit_is_unavailable_and_not_repeated
         a_lock_that_is_not_released_makes_it_unavailable_within_seconds
+        a_deadlock_is_tried_again
+        a_pool_that_is_used_up_is_unavailable_within_seconds
         a_caller_that_goes_away_leaves_nothing_half_done
         one_connection_is_enough
-        too_many_connections_are_unavailable
-        a_read_only_database_is_unavailable_for_writing
         errors_mean_what_they_say
         sweeps_at_once_take_each_session_once
         a_closed_store_is_unavailable
-    }
+    };
+    tests.extend(on(
+        kind == Kind::Postgres,
+        tests! {
+            // Counted for the whole server on MySQL.
+            too_many_connections_are_unavailable
+            // A user who may make databases may also write to a read-only server there; see `errors_mean_what_they_say`.
+            a_read_only_database_is_unavailable_for_writing
+        },
+    ));
+    tests
 }
 
 fn advance(from: u32) -> Advance {
@@ -54,6 +65,12 @@ async fn warm(store: &Arc<dyn Store>) {
     }
 }
 
+/// For so long that connections are asked whether they live before they are used: 200 ms, by the clock of the pool, which
+/// no test can turn.
+async fn idle_for_long() {
+    tokio::time::sleep(Duration::from_millis(250)).await;
+}
+
 /// Every kind of method, each of which must work.
 async fn works(store: &dyn Store, n: u8) {
     assert!(matches!(store.sign_in(sign_in(n)).await.unwrap(), SignedIn::Done { .. }), "{n}");
@@ -73,8 +90,7 @@ async fn killed_connections_are_replaced(database: Database) {
     for n in 1..=8 {
         warm(&store).await;
         if n % 2 == 0 {
-            // Idle for so long that they are asked whether they live.
-            tokio::time::sleep(Duration::from_millis(250)).await;
+            idle_for_long().await;
         }
         database.kill_connections().await;
         works(store.as_ref(), n).await;
@@ -99,11 +115,33 @@ async fn connections_that_went_silent_are_replaced(database: Database) {
     let proxy = Proxy::to(&database).await;
     let store = dcr_sqlx::connect(&proxy.url(&database)).await.unwrap();
     warm(&store).await;
-    tokio::time::sleep(Duration::from_millis(250)).await;
+    idle_for_long().await;
     proxy.silence_existing();
     let begun = Instant::now();
     works(store.as_ref(), 1).await;
     assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+/// Between an answer and the question whether the connection still lives, which holds its place in the pool.
+async fn a_connection_that_goes_silent_on_its_way_back_is_given_up(database: Database) {
+    let proxy = Proxy::to(&database).await;
+    let url = proxy.url(&database) + "&max-connections=1";
+    let store = dcr_sqlx::connect(&url).await.unwrap();
+    let (commit, rollback) =
+        if database.kind().is_mysql() { ("\u{3}COMMIT", "\u{3}ROLLBACK") } else { ("COMMIT\0", "ROLLBACK\0") };
+    let nothing = Ending::of(Target::Session(session_id(99)), "test", at(1), event(99, EventKind::Revoked));
+    for (n, text, answers) in [(1, commit, 1), (2, rollback, 0), (3, rollback, 1)] {
+        proxy.silence_after(text, answers);
+        if text == commit {
+            store.record(event(100 + n, EventKind::Anomaly)).await.unwrap();
+        } else {
+            assert_eq!(store.revoke(nothing.clone()).await.unwrap(), []);
+        }
+        let begun = Instant::now();
+        works(store.as_ref(), n).await;
+        assert!(begun.elapsed() < Duration::from_secs(4), "{n}: {:?}", begun.elapsed());
+        assert!(proxy.has_happened(), "{n}");
+    }
 }
 
 async fn a_server_that_hangs_is_unavailable_within_seconds(database: Database) {
@@ -127,7 +165,7 @@ async fn a_lost_answer_to_a_commit_is_unavailable_and_not_repeated(database: Dat
     let commit = if database.kind().is_mysql() { "\u{3}COMMIT" } else { "COMMIT\0" };
     proxy.cut_after(commit, 0);
     let answer = store.sign_in(sign_in(1)).await;
-    assert!(is_unavailable(&answer) && proxy.has_cut(), "{answer:?}");
+    assert!(is_unavailable(&answer) && proxy.has_happened(), "{answer:?}");
     let counts = store.counts().await.unwrap();
     assert_eq!((counts.sessions, counts.events), (1, 1));
     assert_eq!(store.sign_in(sign_in(1)).await.unwrap(), SignedIn::Used);
@@ -135,13 +173,13 @@ async fn a_lost_answer_to_a_commit_is_unavailable_and_not_repeated(database: Dat
     // Prepared in one go, run in the next.
     proxy.cut_after("UPDATE dcr_sessions", 1);
     let answer = store.advance(session_id(1), advance(0)).await;
-    assert!(is_unavailable(&answer) && proxy.has_cut(), "{answer:?}");
+    assert!(is_unavailable(&answer) && proxy.has_happened(), "{answer:?}");
     let again = store.advance(session_id(1), advance(0)).await.unwrap();
     assert!(matches!(&again, Advanced::Lost(session) if session.generation.get() == 1), "{again:?}");
 
     proxy.cut_after(commit, 0);
     let answer = store.record(event(9, EventKind::Anomaly)).await;
-    assert!(is_unavailable(&answer) && proxy.has_cut(), "{answer:?}");
+    assert!(is_unavailable(&answer) && proxy.has_happened(), "{answer:?}");
     assert_eq!(store.counts().await.unwrap().events, 2);
 
     // Before the commit nothing has happened, and the transaction begins anew.
@@ -149,7 +187,7 @@ async fn a_lost_answer_to_a_commit_is_unavailable_and_not_repeated(database: Dat
     for (n, answers) in (2..).zip([0, 1, 4, 8]) {
         proxy.cut_after(begin, answers);
         assert!(matches!(store.sign_in(sign_in(n)).await.unwrap(), SignedIn::Done { .. }));
-        assert!(proxy.has_cut());
+        assert!(proxy.has_happened());
         assert_eq!(store.counts().await.unwrap().sessions, u64::from(n));
     }
 }
@@ -174,6 +212,13 @@ impl Somebody {
         }
     }
 
+    async fn goes_on(&mut self, sql: &'static str) {
+        match self {
+            Self::Postgres(connection) => drop(sqlx::raw_sql(sql).execute(connection).await.unwrap()),
+            Self::MySql(connection) => drop(sqlx::raw_sql(sql).execute(connection).await.unwrap()),
+        }
+    }
+
     async fn lets_go(self) {
         match self {
             Self::Postgres(connection) => connection.close().await.unwrap(),
@@ -182,10 +227,27 @@ impl Somebody {
     }
 }
 
+/// Until the server does nothing in this database.
+async fn idle(database: &Database) {
+    let sql = if database.kind().is_mysql() {
+        "SELECT 'x' FROM information_schema.processlist \
+         WHERE db = DATABASE() AND command <> 'Sleep' AND id <> CONNECTION_ID()"
+    } else {
+        "SELECT 'x' FROM pg_stat_activity \
+         WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()"
+    };
+    database.until(false, sql).await;
+}
+
 async fn a_lock_that_is_not_released_makes_it_unavailable_within_seconds(database: Database) {
     let store = database.open().await;
     store.sign_in(sign_in(1)).await.unwrap();
-    for sql in ["SELECT * FROM dcr_sessions FOR UPDATE", "SELECT * FROM dcr_lock FOR UPDATE"] {
+    let block = if database.kind().is_mysql() {
+        "SELECT * FROM dcr_lock FOR UPDATE"
+    } else {
+        "LOCK TABLE dcr_lock IN EXCLUSIVE MODE"
+    };
+    for sql in ["SELECT * FROM dcr_sessions FOR UPDATE", block] {
         let on_sessions = sql.contains("sessions");
         let somebody = Somebody::locks(&database, sql).await;
         let begun = Instant::now();
@@ -208,8 +270,72 @@ async fn a_lock_that_is_not_released_makes_it_unavailable_within_seconds(databas
         assert!(store.session(session_id(1)).await.unwrap().unwrap().session.ended.is_none());
         store.record(event(if on_sessions { 8 } else { 9 }, EventKind::Anomaly)).await.unwrap();
         somebody.lets_go().await;
+        // What was answered with an error does not happen afterwards.
+        if on_sessions {
+            idle(&database).await;
+            let answer = store.advance(session_id(1), Advance { now: at(600), ..advance(0) }).await.unwrap();
+            assert!(matches!(answer, Advanced::Won(_)), "{answer:?}");
+        }
     }
     works(store.as_ref(), 2).await;
+}
+
+/// Until a sign-in has locked Ada's row and wants her connection's, which somebody has.
+async fn half_locked(database: &Database) {
+    if database.kind().is_mysql() {
+        // It may not want it yet. Who is ended does not depend on who comes last there.
+        database.until(false, "SELECT user_id FROM dcr_users FOR UPDATE SKIP LOCKED").await;
+    } else {
+        let waits = "SELECT 'x' FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        database.until(true, waits).await;
+    }
+}
+
+/// Two transactions that each wait for what the other holds. The database ends one of them, the store's: it begins anew
+/// and goes through.
+async fn a_deadlock_is_tried_again(database: Database) {
+    let store = database.open().await;
+    store.sign_in(sign_in(1)).await.unwrap();
+    // MySQL ends the one that has written less, PostgreSQL the one that looks first whether there is a deadlock.
+    database.run("CREATE TABLE ballast (n INTEGER)").await;
+    let survive = if database.kind().is_mysql() {
+        format!("INSERT INTO ballast VALUES {}", vec!["(1)"; 500].join(", "))
+    } else {
+        "SET LOCAL deadlock_timeout = '30s'".to_owned()
+    };
+    let connection = format!("{survive}; SELECT * FROM dcr_connections FOR UPDATE");
+    let mut somebody = Somebody::locks(&database, &connection).await;
+    let signing_in = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { store.sign_in(sign_in(2)).await }
+    });
+    half_locked(&database).await;
+    // Answered, so the store's transaction has let go of the user, and the connection is not free yet.
+    somebody.goes_on("SELECT * FROM dcr_users FOR UPDATE").await;
+    assert!(!signing_in.is_finished());
+    somebody.lets_go().await;
+    let answer = signing_in.await.unwrap().unwrap();
+    assert!(matches!(answer, SignedIn::Done { first: false, .. }), "{answer:?}");
+    let counts = store.counts().await.unwrap();
+    assert_eq!((counts.users, counts.connections, counts.sessions, counts.events), (1, 1, 2, 2));
+}
+
+/// The only connection waits for a lock, and everybody else for the connection.
+async fn a_pool_that_is_used_up_is_unavailable_within_seconds(database: Database) {
+    let store: Arc<dyn Store> = dcr_sqlx::connect(&database.url_with("max-connections", "1")).await.unwrap();
+    store.sign_in(sign_in(1)).await.unwrap();
+    let somebody = Somebody::locks(&database, "SELECT * FROM dcr_users FOR UPDATE").await;
+    let begun = Instant::now();
+    let (first, second) = tokio::join!(async { (store.sign_in(sign_in(2)).await, begun.elapsed()) }, async {
+        (store.sign_in(sign_in(3)).await, begun.elapsed())
+    });
+    for (answer, took) in [first, second] {
+        assert!(is_unavailable(&answer), "{answer:?}");
+        assert!(took < Duration::from_millis(8_500), "{took:?}");
+    }
+    somebody.lets_go().await;
+    works(store.as_ref(), 2).await;
+    works(store.as_ref(), 3).await;
 }
 
 /// Calls that are dropped at any point: each sign-in happened whole or not at all, and no answer reaches the wrong one.
@@ -259,9 +385,6 @@ async fn one_connection_is_enough(database: Database) {
 
 /// Those of the database are used up: new ones are refused, which passes.
 async fn too_many_connections_are_unavailable(database: Database) {
-    if database.kind().is_mysql() {
-        return; // They are counted for the whole server there.
-    }
     // Superusers are not counted.
     let role = format!("few_{}", database.name);
     database.run(&format!("CREATE ROLE {role} LOGIN PASSWORD 'few'; GRANT CREATE ON SCHEMA public TO {role}")).await;
@@ -282,12 +405,8 @@ async fn too_many_connections_are_unavailable(database: Database) {
 }
 
 async fn a_read_only_database_is_unavailable_for_writing(database: Database) {
-    let (on, off) = if database.kind().is_mysql() {
-        return; // A user who may make databases may also write to a read-only server. See `errors_mean_what_they_say`.
-    } else {
-        let set = format!("ALTER DATABASE {} SET default_transaction_read_only =", database.name);
-        (format!("{set} on"), format!("{set} off"))
-    };
+    let set = format!("ALTER DATABASE {} SET default_transaction_read_only =", database.name);
+    let (on, off) = (format!("{set} on"), format!("{set} off"));
     let store = database.open().await;
     works(store.as_ref(), 1).await;
     store.sign_in(sign_in(2)).await.unwrap();

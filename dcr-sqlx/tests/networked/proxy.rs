@@ -24,9 +24,18 @@ struct State {
     refusing: AtomicBool,
     /// Connections with a smaller number end.
     ended_below: watch::Sender<u64>,
-    /// After a text was seen and so many answers, the connection is cut in place of the next one.
-    cut: std::sync::Mutex<Option<(&'static [u8], u32)>>,
+    /// After a text was seen and so many answers, this happens in place of the next one.
+    fate: std::sync::Mutex<Option<(&'static [u8], u32, Fate)>>,
     next: AtomicU64,
+}
+
+/// What happens to a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Both ends hear of it.
+    Cut,
+    /// Nothing passes any more, and neither end hears of it.
+    Silence,
 }
 
 impl Proxy {
@@ -39,7 +48,7 @@ impl Proxy {
             silent_below: AtomicU64::new(0),
             refusing: AtomicBool::new(false),
             ended_below: watch::Sender::new(0),
-            cut: std::sync::Mutex::new(None),
+            fate: std::sync::Mutex::new(None),
             next: AtomicU64::new(0),
         });
         let shared = Arc::clone(&state);
@@ -93,43 +102,52 @@ impl Proxy {
 
     /// The next time that `text` passes to the server: cuts the connection in place of the answer after `answers` more.
     pub(crate) fn cut_after(&self, text: &'static str, answers: u32) {
-        *self.state.cut.lock().unwrap() = Some((text.as_bytes(), answers));
+        *self.state.fate.lock().unwrap() = Some((text.as_bytes(), answers, Fate::Cut));
     }
 
-    pub(crate) fn has_cut(&self) -> bool {
-        self.state.cut.lock().unwrap().is_none()
+    /// The same, and of that connection nothing passes from then on.
+    pub(crate) fn silence_after(&self, text: &'static str, answers: u32) {
+        *self.state.fate.lock().unwrap() = Some((text.as_bytes(), answers, Fate::Silence));
+    }
+
+    /// Whether that has happened.
+    pub(crate) fn has_happened(&self) -> bool {
+        self.state.fate.lock().unwrap().is_none()
     }
 }
 
 async fn forward(state: &State, number: u64, mut client: TcpStream, mut server: TcpStream) {
     let (mut request, mut answer) = ([0; 65_536], [0; 65_536]);
     let mut ended = state.ended_below.subscribe();
-    let mut cut_in: Option<u32> = None;
+    let mut fate_in: Option<(u32, Fate)> = None;
+    let mut silent = false;
     loop {
         tokio::select! {
             n = client.read(&mut request) => {
                 let Ok(n @ 1..) = n else { return };
-                if number < state.silent_below.load(Ordering::SeqCst) {
+                if silent || number < state.silent_below.load(Ordering::SeqCst) {
                     continue;
                 }
-                if let Some((text, answers)) = *state.cut.lock().unwrap()
+                if let Some((text, answers, fate)) = *state.fate.lock().unwrap()
                     && request[..n].windows(text.len()).any(|window| window == text)
                 {
-                    cut_in = Some(answers);
+                    fate_in = Some((answers, fate));
                 }
                 if server.write_all(&request[..n]).await.is_err() { return }
             }
             n = server.read(&mut answer) => {
                 let Ok(n @ 1..) = n else { return };
-                if number < state.silent_below.load(Ordering::SeqCst) {
+                if silent || number < state.silent_below.load(Ordering::SeqCst) {
                     continue;
                 }
-                match &mut cut_in {
-                    Some(0) => {
-                        *state.cut.lock().unwrap() = None;
-                        return;
+                match &mut fate_in {
+                    Some((0, fate)) => {
+                        *state.fate.lock().unwrap() = None;
+                        if *fate == Fate::Cut { return }
+                        silent = true;
+                        continue;
                     }
-                    Some(left) => *left -= 1,
+                    Some((left, _)) => *left -= 1,
                     None => {}
                 }
                 if client.write_all(&answer[..n]).await.is_err() { return }

@@ -181,6 +181,12 @@ impl Database {
         run(&url, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Asks until there are rows, or until there are none. What never comes is a failure.
+    pub(crate) async fn until(&self, rows: bool, sql: &str) {
+        let asking = async { while self.run(sql).await.is_empty() == rows {} };
+        tokio::time::timeout(Duration::from_secs(20), asking).await.unwrap_or_else(|_| panic!("waited for {sql}"));
+    }
+
     /// Ends every connection to it but the one that asks.
     pub(crate) async fn kill_connections(&self) {
         if self.kind().is_mysql() {

@@ -19,6 +19,8 @@ use crate::random::Random;
 /// Who answered: the number of the replica, or [`BALANCER`].
 const REPLICA: HeaderName = HeaderName::from_static("x-replica");
 const BALANCER: &str = "balancer";
+/// In an answer to a request that another replica had already, and may have done: how many.
+const RESENT: HeaderName = HeaderName::from_static("x-resent");
 const ONLY_HEADER: HeaderName = HeaderName::from_static("x-only-replica");
 /// Longer than a server waits for its database.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -269,6 +271,9 @@ async fn forward(State(shared): State<Arc<Shared>>, request: Request) -> Respons
 
     let mut table = shared.table();
     let answered = response.headers()[REPLICA] != BALANCER;
+    if answered && broken > 0 {
+        response.headers_mut().insert(RESENT, HeaderValue::from(broken));
+    }
     table.traffic.requests += 1;
     table.traffic.refused += refused;
     table.traffic.broken += broken;

@@ -11,7 +11,7 @@ pub fn app(example: &Example) -> impl Filter<Extract = (impl Reply + use<>,), Er
     let engine = example.engine.clone();
     let mcp = warp::path("mcp").and(dcr_warp::service(engine.guard().layer(example.mcp())));
     let protected = warp::path!("protected")
-        .and(dcr_warp::authenticated(engine.guard()))
+        .and(dcr_warp::authenticated(&engine))
         .and(warp::get())
         .map(|_| GREETING)
         .recover(dcr_warp::answer_refusal);

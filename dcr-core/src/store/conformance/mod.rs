@@ -116,6 +116,7 @@ macro_rules! store_conformance {
             race_sign_ins_keep_the_cap
             race_nothing_advances_after_a_revocation
             race_a_blocked_user_keeps_no_session
+            race_a_platform_is_revoked_under_a_flood_of_sign_ins
             race_the_feed_has_every_end_that_was_answered
             race_one_of_many_revocations_ends_a_session
             race_first_secrets_agree

@@ -29,9 +29,10 @@ pub(super) fn import(n: u32, ids: &[&str]) -> Import {
     }
 }
 
-/// A user, a connection, an alias and a client for each id; and no session, since nobody signed in.
+/// A user, a connection, an alias and a client for each id, also for one that is in it twice; and no session, since nobody
+/// signed in.
 pub async fn an_import_writes_every_row(store: AnyStore) {
-    let answer = store.import(import(1, &["dcr_old-1", "dcr_OLD-1"])).await.unwrap();
+    let answer = store.import(import(1, &["dcr_old-1", "dcr_OLD-1", "dcr_old-1"])).await.unwrap();
     let connection = connection_id(1);
     let expected = Imported { connection, new_user: true, new_connection: true, new_aliases: 2, new_clients: 2 };
     assert_eq!(answer, expected);
@@ -55,6 +56,7 @@ pub async fn imported_clients_are_found_by_bytes(store: AnyStore) {
         assert_eq!(store.imported_client(&client_id(id)).await.unwrap(), None, "{id}");
         store.import(import(n, &[id])).await.unwrap();
         assert_eq!(store.imported_client(&client_id(id)).await.unwrap(), Some(imported(id)), "{id}");
+        assert!(store.has_imported_clients().await.unwrap());
     }
 }
 
@@ -186,6 +188,12 @@ pub async fn users_are_found(store: AnyStore) {
     bob.user.email = None;
     bob.session.client_id = client_id("CLIENT-one");
     open(&store, bob.clone()).await;
+    for (n, name, email) in [(3, "eve", "\u{c9}va@example.com"), (4, "zoe", "Zoe@example.com ")] {
+        let mut another = sign_in_of(n, name);
+        another.user.email = Some(email.to_owned());
+        another.session.client_id = client_id("client-two");
+        open(&store, another).await;
+    }
     let found = |matching: UserMatch| {
         let store = AnyStore::clone(&store);
         async move {
@@ -196,6 +204,21 @@ pub async fn users_are_found(store: AnyStore) {
     assert_eq!(found(UserMatch::Email("aDA@example.COM".to_owned())).await, ["ada"]);
     assert_eq!(found(UserMatch::Email("ada@example.co_".to_owned())).await, [""; 0]);
     assert_eq!(found(UserMatch::Email("%".to_owned())).await, [""; 0]);
+    // Of ASCII the letters are alike; nothing else is, nor a space at the end or an accent.
+    for (email, expected) in [
+        ("\u{c9}VA@EXAMPLE.com", Some("eve")),
+        ("\u{e9}va@example.com", None),
+        ("E\u{301}va@example.com", None),
+        ("eva@example.com", None),
+        ("zOE@example.com ", Some("zoe")),
+        ("zoe@example.com", None),
+        ("ada@example.com ", None),
+        ("ada@example.com\0", None),
+        ("\u{212a}", None),
+    ] {
+        let found = found(UserMatch::Email(email.to_owned())).await;
+        assert_eq!(found, expected.into_iter().collect::<Vec<_>>(), "{email:?}");
+    }
     assert_eq!(found(UserMatch::ObjectId("bob".to_owned())).await, ["bob"]);
     assert_eq!(found(UserMatch::ObjectId("Bob".to_owned())).await, [""; 0]);
     assert_eq!(found(UserMatch::ObjectId("bob ".to_owned())).await, [""; 0]);

@@ -1,13 +1,13 @@
 //! Races, run for real: many tasks at the same moment, many rounds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::fixtures::*;
 use crate::record::EventKind;
 use crate::seal::Secret;
 use crate::session::Generation;
-use crate::store::{Advance, Advanced, BlockKind, CatchUp, Counts, SignIn, SignedIn, Target};
+use crate::store::{Advance, Advanced, BlockKind, CatchUp, Counts, Ending, SignIn, SignedIn, Target};
 
 /// I-12, RT-2: of 64 concurrent advances of one generation exactly one wins, and what it wrote stays.
 pub async fn race_one_of_many_advances_wins(store: AnyStore) {
@@ -206,6 +206,57 @@ pub async fn race_a_blocked_user_keeps_no_session(store: AnyStore) {
                 SignedIn::Blocked(kind) => assert_eq!(kind, BlockKind::User),
                 SignedIn::Used => panic!("used"),
             }
+        }
+    }
+}
+
+/// A platform's sessions are ended while people sign in with it without a pause: it goes through, and whatever was open
+/// before it began is over.
+pub async fn race_a_platform_is_revoked_under_a_flood_of_sign_ins(store: AnyStore) {
+    let platform = Target::Platform(crate::client::Platform::named("claude-web"));
+    for round in 1..=3 {
+        let (opened, revoked) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicBool::new(false)));
+        let numbers = move |task: u32, n: u32| round * 200_000 + task * 10_000 + n;
+        let answers = together(17, |task| {
+            let (store, platform) = (AnyStore::clone(&store), platform.clone());
+            let (opened, revoked) = (Arc::clone(&opened), Arc::clone(&revoked));
+            async move {
+                if task == 16 {
+                    while opened.load(Ordering::SeqCst) < 40 {
+                        tokio::task::yield_now().await;
+                    }
+                    let event = event(round, EventKind::Revoked);
+                    let answer = store.revoke(Ending::of(platform, "flooded", at(i64::from(round)), event)).await;
+                    // Before it may fail, or the others would go on for ever.
+                    revoked.store(true, Ordering::SeqCst);
+                    return answer.unwrap();
+                }
+                let mut before = Vec::new();
+                for n in 0..10_000 {
+                    tokio::task::yield_now().await;
+                    if revoked.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let mut sign_in = sign_in_of(numbers(task, n), &format!("person-{round}-{task}"));
+                    sign_in.max_sessions = 10_000;
+                    open(&store, sign_in).await;
+                    // The first forty are open before the revocation begins.
+                    if opened.fetch_add(1, Ordering::SeqCst) < 40 {
+                        before.push(session_id(numbers(task, n)));
+                    }
+                }
+                before
+            }
+        })
+        .await;
+        let (ended, before) = answers.split_last().unwrap();
+        let before: Vec<_> = before.iter().flatten().collect();
+        assert_eq!(before.len(), 40);
+        for id in before {
+            assert!(ended.contains(id), "round {round}");
+        }
+        for id in ended {
+            assert!(store.session(*id).await.unwrap().unwrap().session.ended.is_some(), "round {round}");
         }
     }
 }

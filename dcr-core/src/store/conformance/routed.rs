@@ -80,6 +80,7 @@ forward! {
     revocations_since(since: Timestamp) -> Vec<Revocation>;
     import(import: Import) -> Imported;
     imported_client(id: &ClientId) -> Option<ImportedClient>;
+    has_imported_clients() -> bool;
     open_recovery(until: Timestamp, event: Event) -> ();
     recovery_until() -> Option<Timestamp>;
     users(query: &UserQuery) -> Vec<User>;

@@ -337,7 +337,10 @@ async fn an_mcp_server_behind_the_guard() {
     pair.ask(Raw::json("/mcp", hello.to_string()).header("Authorization", &ada)).await; // no Accept
     pair.ask(Raw::form("/mcp", "a=b").header(accept.0, accept.1).header("Authorization", &ada)).await;
     pair.ask(Raw::json("/mcp", "{").header(accept.0, accept.1).header("Authorization", &ada)).await;
-    pair.ask(Raw::json("/mcp", vec![b' '; 5_000_000]).header(accept.0, accept.1).header("Authorization", &ada)).await;
+    // One byte more than rmcp reads.
+    let long = vec![b' '; 4 * 1024 * 1024 + 1];
+    let too_long = pair.ask(Raw::json("/mcp", long).header(accept.0, accept.1).header("Authorization", &ada)).await;
+    assert_eq!(too_long.status(), 413);
     pair.ask(post(ping.clone())).await; // no session
     pair.ask(Raw::bare("POST /mcp HTTP/1.1").header("Authorization", &ada)).await; // no Host
     for method in ["GET", "DELETE", "PUT", "HEAD"] {

@@ -1,6 +1,7 @@
 //! HTTP/1.1 as bytes on a socket: nothing is added, nothing is tidied up.
 
 use std::fmt;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -178,15 +179,26 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
     body
 }
 
-/// Sends and reads until the server has nothing more to say.
+/// Sends and reads until the server has nothing more to say. What it does not want to read to the end it need not: its
+/// answer counts, and is read while the request is still being sent.
 pub(crate) async fn exchange(address: SocketAddr, request: &[u8], half: bool) -> Vec<u8> {
     let mut socket = TcpStream::connect(address).await.unwrap();
-    socket.write_all(request).await.unwrap();
-    if half {
-        socket.shutdown().await.unwrap();
-    }
+    let (mut answers, mut requests) = socket.split();
+    let send = async {
+        if requests.write_all(request).await.is_ok() && half {
+            // A server that is gone already has said all that it wanted.
+            requests.shutdown().await.ok();
+        }
+        pending::<()>().await;
+    };
     let mut read = Vec::new();
-    let all = async { while socket.read_buf(&mut read).await.is_ok_and(|n| n > 0) {} };
+    let receive = async { while answers.read_buf(&mut read).await.is_ok_and(|n| n > 0) {} };
+    let all = async {
+        tokio::select! {
+            () = send => {}
+            () = receive => {}
+        }
+    };
     timeout(PATIENCE, all).await.unwrap_or_else(|_| panic!("no end of: {}", String::from_utf8_lossy(request)));
     read
 }

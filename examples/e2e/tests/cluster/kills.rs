@@ -221,14 +221,14 @@ async fn register(world: &World, n: usize, k: usize) -> Client {
 /// A whole sign-in, or nothing if a kill got in its way.
 async fn sign_in(world: &World, client: &Arc<Client>, browser: &mut Browser) -> Option<Held> {
     let interrupted = || world.ledger(|ledger| ledger.figures.unfinished += 1);
-    let broken = || world.cluster.balancer().traffic().broken;
-    let (before, flow) = (broken(), client.authorize());
+    let flow = client.authorize();
     let landed = match browser.sign_in(&flow.url).await {
         Landing::Client(landed) => landed,
         Landing::Page(page) => {
             // A callback that the load balancer had to send again finds what the dead replica did: the person begins anew.
-            let by_a_kill = page.answer.header("x-replica") == Some("balancer") || broken() > before;
-            assert!(by_a_kill && page.answer.status != 500, "{page:?}");
+            let sent_again = page.answer.header("x-resent").is_some() && page.url.path() == "/oauth/callback";
+            let by_a_kill = sent_again && page.answer.status.is_client_error();
+            assert!(by_a_kill || page.answer.header("x-replica") == Some("balancer"), "{page:?}");
             interrupted();
             return None;
         }
@@ -304,8 +304,12 @@ async fn revoke(world: &World, held: Held) {
     let mut worst = Duration::ZERO;
     for replica in 0..world.cluster.size() {
         // One that is down when it is asked reads the store when it comes back.
-        while world.cluster.bearer(replica, &held.access).await == Some(200) {
-            assert!(confirmed.elapsed() < BOUND, "replica {replica} still lets a revoked session in");
+        loop {
+            match world.cluster.bearer(replica, &held.access).await {
+                Some(401) | None => break,
+                Some(200) => assert!(confirmed.elapsed() < BOUND, "replica {replica} still lets a revoked session in"),
+                Some(status) => panic!("replica {replica} answers {status} to a revoked session"),
+            }
             sleep(Duration::from_millis(20)).await;
         }
         worst = worst.max(confirmed.elapsed());

@@ -1,23 +1,22 @@
 //! A database that went back in time under real servers: everything is stopped, an older copy takes its place, and what
-//! the record of the lost part says is replayed.
+//! the record of the lost part says is replayed. All of it as an operator does it, with the `dcr` command.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::PathBuf;
 
-use dcr_core::record::{Event, EventKind};
-use dcr_core::store::EventQuery;
-use dcr_core::{Clock as _, Operator, SystemClock, SystemRandom};
+use dcr_core::record::Event;
+use dcr_core::{Clock as _, SystemClock, Timestamp};
 use dcr_e2e::{Browser, Client, Cluster, Tokens, at};
 
 use crate::databases::Database;
+use crate::operator::{dcr, text};
 use crate::support::{LOOPBACK, PLATFORM, claims, cluster, generation};
 
 const REPLICAS: usize = 2;
-const WINDOW: Duration = Duration::from_secs(600);
 
 pub(crate) fn tests() -> Vec<(&'static str, crate::Test)> {
     crate::tests! {
         after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_dead
+        after_a_restore_who_was_blocked_stays_blocked
     }
 }
 
@@ -43,8 +42,13 @@ impl Held {
     }
 }
 
-fn operator(store: Arc<dyn dcr_core::store::Store>) -> Operator {
-    Operator::new(store, Arc::new(SystemClock), Arc::new(SystemRandom))
+/// The record from then on, as it was kept elsewhere before the loss.
+async fn exported(cluster: &Cluster, database: &Database, since: Timestamp) -> PathBuf {
+    let file = cluster.directory().join("events.jsonl");
+    let record = dcr(cluster, database, &["events", "--since", &since.to_string()]).await;
+    assert!(record.lines().count() >= 2, "{record}");
+    std::fs::write(&file, record).expect("a file");
+    file
 }
 
 async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_dead(database: Database) {
@@ -82,18 +86,14 @@ async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_
     }
     killed.client.revoke(&killed.tokens.refresh).await.expect(200);
     let opened = Held { tokens: public.sign_in(&mut browser).await, client: public.clone() };
-    let query = EventQuery { since: Some(since), limit: 1_000, ..EventQuery::default() };
-    let mut exported: Vec<String> =
-        database.store().await.events(&query).await.unwrap().iter().map(Event::to_json).collect();
-    exported.reverse();
+    let file = exported(&cluster, &database, since).await;
+    let events = text(&file);
     cluster.stop_all().await;
     database.restore().await;
 
     // Before any server runs: otherwise a session that was killed would be alive again for a moment.
-    let operator = operator(database.store().await);
-    for line in &exported {
-        operator.replay(&Event::from_json(line).unwrap()).await.unwrap();
-    }
+    let said = dcr(&cluster, &database, &["recover", "--replay-only", "--events", events, "--yes"]).await;
+    assert!(said.contains("1 session ended"), "{said}");
     cluster.start_all().await;
 
     // Strict, with an alarm for each.
@@ -101,12 +101,13 @@ async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_
     for held in &redeemed {
         held.is_refused(&cluster).await;
     }
-    let alarms = operator.store().events(&EventQuery { limit: 1_000, ..EventQuery::default() }).await.unwrap();
-    let ahead = |event: &&Event| event.kind == EventKind::Anomaly && event.reason == "refresh_ahead";
-    assert_eq!(alarms.iter().filter(ahead).count(), 3 * REPLICAS, "once for each session and process");
+    let record = dcr(&cluster, &database, &["events"]).await;
+    let ahead = record.lines().filter(|line| Event::from_json(line).unwrap().reason == "refresh_ahead");
+    assert_eq!(ahead.count(), 3 * REPLICAS, "an alarm, once for each session and process");
     killed.is_refused(&cluster).await;
 
-    operator.open_recovery(operator.now() + WINDOW).await.unwrap();
+    let said = dcr(&cluster, &database, &["recover", "--until", "10m", "--events", events, "--yes"]).await;
+    assert!(said.contains("0 sessions ended") && said.contains("are accepted until"), "{said}");
     for held in redeemed.iter_mut().chain([&mut alive]) {
         let (session, before) = generation(&held.tokens.refresh);
         let sent = held.tokens.refresh.clone();
@@ -128,7 +129,7 @@ async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_
     killed.is_refused(&cluster).await;
     opened.is_refused(&cluster).await;
 
-    operator.close_recovery().await.unwrap();
+    dcr(&cluster, &database, &["recover", "--close"]).await;
     late.is_refused(&cluster).await;
     alive.refresh(1).await;
     let again = public.sign_in(&mut browser).await;
@@ -136,5 +137,55 @@ async fn after_a_restore_sessions_go_on_in_the_window_and_what_was_killed_stays_
     for replica in 0..REPLICAS {
         assert_eq!(cluster.bearer(replica, &killed.tokens.access).await, Some(401));
     }
+    assert!(cluster.balancer().server_errors().is_empty(), "{:?}", cluster.balancer().server_errors());
+}
+
+/// The block itself is in the lost part, with the end of the sessions. So is another one, which was lifted there.
+async fn after_a_restore_who_was_blocked_stays_blocked(database: Database) {
+    let cluster = cluster(&database, REPLICAS).await;
+    let client = Client::register(cluster.site(), &[LOOPBACK]).await;
+    let mut people = [Browser::of("ada"), Browser::of("bob")];
+    let mut held = Vec::new();
+    for browser in &mut people {
+        held.push(Held { tokens: client.sign_in(browser).await, client: client.clone() });
+    }
+    let user = |held: &Held| claims(&held.tokens.access)["sub"].as_str().unwrap().to_owned();
+    let (blocked, pardoned) = (user(&held[0]), user(&held[1]));
+    cluster.stop_all().await;
+    database.save().await;
+    cluster.start_all().await;
+
+    let since = SystemClock.now();
+    for held in &mut held {
+        held.refresh(2).await;
+    }
+    for arguments in [
+        &["block", "user", &blocked, "--yes", "--reason", "incident"][..],
+        &["block", "user", &pardoned, "--yes"],
+        &["unblock", "user", &pardoned],
+    ] {
+        dcr(&cluster, &database, arguments).await;
+    }
+    let file = exported(&cluster, &database, since).await;
+    cluster.stop_all().await;
+    database.restore().await;
+
+    let said = dcr(&cluster, &database, &["recover", "--until", "10m", "--events", text(&file), "--yes"]).await;
+    assert!(said.contains("2 sessions ended, 2 blocks set, 1 lifted"), "{said}");
+    cluster.start_all().await;
+
+    let [ada, bob] = &mut people;
+    for held in &held {
+        held.is_refused(&cluster).await;
+    }
+    for replica in 0..REPLICAS {
+        assert_eq!(cluster.bearer(replica, &held[0].tokens.access).await, Some(401));
+        let refused = at(replica, ada.sign_in(&client.authorize().url)).await.page();
+        assert_eq!(refused.answer.status, 403, "blocked: {refused:?}");
+        at(replica, client.sign_in(bob)).await;
+    }
+    dcr(&cluster, &database, &["unblock", "user", &blocked]).await;
+    client.sign_in(ada).await;
+    held[0].is_refused(&cluster).await;
     assert!(cluster.balancer().server_errors().is_empty(), "{:?}", cluster.balancer().server_errors());
 }
