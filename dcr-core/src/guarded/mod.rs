@@ -1,5 +1,9 @@
 //! Fetching what a stranger named: the one way out (I-11). Client ID Metadata Documents come through here.
 
+#[cfg(feature = "http-client")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the client that uses it comes next"))]
+mod address;
+
 use std::fmt;
 
 use async_trait::async_trait;
