@@ -112,7 +112,10 @@ async fn serve(
             let head = String::from_utf8_lossy(&head);
             let path = head.split(' ').nth(1).unwrap_or_default();
             let document = documents.lock().expect("no panic holds this").get(path).cloned();
-            let (status, body) = document.map_or(("404 Not Found", "{}".to_owned()), |document| ("200 OK", document));
+            let (status, body) = match document {
+                Some(document) => ("200 OK", document),
+                None => ("404 Not Found", "{}".to_owned()),
+            };
             let length = body.len();
             let answer = format!(
                 "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nCache-Control: max-age=300\r\n\
