@@ -20,10 +20,13 @@ const CLAUDE: &str = "https://claude.ai/oauth/mcp-oauth-client-metadata";
 const TOOLS: &str = "https://tools.example/oauth/client.json";
 const TOOLS_REDIRECT: &str = "https://tools.example/callback";
 
+/// Status, type and body; or nothing.
+type Answer = Result<(u16, String, String), GuardedFetchError>;
+
 /// What a host answers, and how often it was asked.
 #[derive(Debug, Default)]
 struct Web {
-    answers: Mutex<HashMap<String, Result<(u16, String, String), GuardedFetchError>>>,
+    answers: Mutex<HashMap<String, Answer>>,
     asked: AtomicUsize,
     slow: bool,
 }
