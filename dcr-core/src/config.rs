@@ -56,6 +56,33 @@ impl AdoptionPolicy {
     }
 }
 
+/// Whether a client id may be the URL of a metadata document (`DCR_CIMD`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum DocumentPolicy {
+    /// No: ids that are URLs are refused.
+    #[default]
+    Off,
+    /// Yes, and clients are told so.
+    On,
+    /// Yes; clients are told so while the internet can be reached, which is probed at start and kept up to date. A client
+    /// that was told and whose document cannot be fetched has no other way in.
+    Auto,
+}
+
+impl FromStr for DocumentPolicy {
+    type Err = UnknownPolicy;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPolicy> {
+        match text {
+            "off" => Ok(Self::Off),
+            "on" => Ok(Self::On),
+            "auto" => Ok(Self::Auto),
+            _ => Err(UnknownPolicy { text: text.to_owned(), expected: "on, off, auto" }),
+        }
+    }
+}
+
 /// A text names no policy of this kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is none of {expected}")]

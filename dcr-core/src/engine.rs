@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use crate::client::{ClientRules, PlatformList, PreRegistered, custom_redirect_is_sane};
+use crate::client::{ClientRules, Documents, PlatformList, PreRegistered, custom_redirect_is_sane};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::config::{AdoptionPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
+use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
 use crate::error::{ConfigError, Reason, Refusal};
+use crate::guarded::GuardedFetch;
 use crate::http::Site;
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) lifetimes: Lifetimes,
     pub(crate) rules: ClientRules,
     pub(crate) ring: KeyRing,
+    pub(crate) documents: Documents,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) operator: Operator,
     pub(crate) provider: Arc<dyn IdentityProvider>,
@@ -92,6 +94,8 @@ pub struct DcrEngineBuilder {
     lifetimes: Lifetimes,
     registration: RegistrationPolicy,
     adoption: AdoptionPolicy,
+    documents: DocumentPolicy,
+    fetch: Option<Arc<dyn GuardedFetch>>,
     platforms: PlatformList,
     custom_redirects: Vec<String>,
     pre_registered: Vec<PreRegistered>,
@@ -118,6 +122,8 @@ impl DcrEngine {
             lifetimes: Lifetimes::default(),
             registration: RegistrationPolicy::default(),
             adoption: AdoptionPolicy::default(),
+            documents: DocumentPolicy::default(),
+            fetch: None,
             platforms: PlatformList::shipped(),
             custom_redirects: Vec::new(),
             pre_registered: Vec::new(),
@@ -290,6 +296,13 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// Whether a client id may be the URL of a metadata document, and how documents are fetched. Default:
+    /// [`DocumentPolicy::Off`].
+    pub fn metadata_documents(mut self, policy: DocumentPolicy, fetch: Arc<dyn GuardedFetch>) -> Self {
+        (self.documents, self.fetch) = (policy, Some(fetch));
+        self
+    }
+
     /// The scopes that an adopted id may get at most. Default: those of the resource, as for registered clients.
     pub fn adoption_scopes(mut self, scopes: ScopeSet) -> Self {
         self.adoption_scopes = Some(scopes);
@@ -395,6 +408,13 @@ impl DcrEngineBuilder {
                 KeyRing::new(&[secret], &[])?
             }
         };
+        // A policy that lets no client register lets none describe itself.
+        let documents = match self.registration {
+            RegistrationPolicy::Off => DocumentPolicy::Off,
+            _ => self.documents,
+        };
+        let documents = Documents::new(documents, self.fetch, self.custom_redirects.clone());
+        documents.probe(self.clock.as_ref()).await;
         let rules = ClientRules {
             registration: self.registration,
             adoption: self.adoption,
@@ -414,6 +434,7 @@ impl DcrEngineBuilder {
                 lifetimes: self.lifetimes,
                 rules,
                 ring,
+                documents,
                 operator: Operator::new(Arc::clone(&store), Arc::clone(&self.clock), Arc::clone(&self.random)),
                 store,
                 provider,

@@ -58,6 +58,7 @@ mod clock;
 mod config;
 mod engine;
 mod error;
+pub mod guarded;
 mod http;
 pub mod manual;
 mod oauth;
@@ -77,7 +78,7 @@ pub use self::client::{
     PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey,
 };
 pub use self::clock::{Clock, NotATime, SystemClock, Timestamp};
-pub use self::config::{AdoptionPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};
+pub use self::config::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};
 pub use self::engine::{DcrEngine, DcrEngineBuilder};
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
 pub use self::http::MAX_BODY;

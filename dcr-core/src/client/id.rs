@@ -61,6 +61,11 @@ impl ClientId {
         &self.0
     }
 
+    /// Whether it is looked for as a metadata document, and nowhere else: it is a URL that says https.
+    pub(crate) fn names_a_document(&self) -> bool {
+        self.0.starts_with("https:")
+    }
+
     /// Whether it begins like `scheme:`, as URLs and URNs do.
     pub(crate) fn looks_like_a_uri(&self) -> bool {
         self.0.split_once(':').is_some_and(|(scheme, _)| {

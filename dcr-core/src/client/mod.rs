@@ -1,6 +1,8 @@
 //! Who asks: client ids, registrations, redirect URIs, platforms, and the one function that resolves an id.
 
 mod authenticate;
+mod document;
+mod documents;
 mod id;
 mod imported;
 mod metadata;
@@ -12,6 +14,8 @@ mod sealed_id;
 mod software;
 
 pub(crate) use self::authenticate::{ClientCredentials, CredentialFault, Expected, basic_credentials};
+pub(crate) use self::document::{ClientDocument, DocumentFault, DocumentUrl};
+pub(crate) use self::documents::Documents;
 pub use self::id::{AuthMethod, ClientId, ClientIdError, Provenance};
 pub(crate) use self::imported::may_be_imported;
 pub use self::imported::{ImportFault, ImportedClient};
@@ -20,6 +24,6 @@ pub use self::platform::{Platform, PlatformList, PlatformListError};
 pub use self::pre_registered::PreRegistered;
 pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane};
 pub use self::redirect_uri::{RedirectClass, RedirectFault};
-pub(crate) use self::resolve::{ClientRules, ResolvedClient, ValidRedirect};
+pub(crate) use self::resolve::{ClientRules, LookedUp, ResolvedClient, ValidRedirect};
 pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret};
 pub use self::software::SoftwareKey;

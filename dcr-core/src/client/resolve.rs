@@ -1,11 +1,12 @@
 //! One function that resolves a presented client id, in the design's fixed order. The presented id is never replaced.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::platform::KnownPlatform;
 use super::{
-    AuthMethod, CanonicalRedirect, ClientId, ImportedClient, Platform, PlatformList, PreRegistered, Provenance,
-    RedirectClass, RedirectFault, SealedClient, SealedId, SoftwareKey,
+    AuthMethod, CanonicalRedirect, ClientDocument, ClientId, DocumentFault, DocumentUrl, ImportedClient, Platform,
+    PlatformList, PreRegistered, Provenance, RedirectClass, RedirectFault, SealedClient, SealedId, SoftwareKey,
 };
 use crate::config::{AdoptionPolicy, RegistrationPolicy};
 use crate::seal::KeyRing;
@@ -42,6 +43,11 @@ impl ResolvedClient {
     }
     pub(crate) const fn auth_method(&self) -> AuthMethod {
         self.auth_method
+    }
+    /// The host that vouches for what the client says of itself, if its id is the URL of a document.
+    pub(crate) fn document_host(&self) -> Option<&str> {
+        let described = self.provenance == Provenance::MetadataDocument;
+        described.then(|| DocumentUrl::parse(&self.id).ok()).flatten().map(|url| url.host())
     }
     /// The client's own claim of a name (the operator's word for pre-registered clients).
     pub(crate) fn name(&self) -> Option<&str> {
@@ -82,18 +88,27 @@ impl ValidRedirect {
 
 /// Why an id or its redirect is refused. The person sees one and the same page for all of these (AD-14); the record has
 /// the difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ResolveFault {
     #[error("the redirect URI {0}")]
     Redirect(RedirectFault),
     #[error("the client id has this server's form but was not issued by it")]
     SealBroken,
-    #[error("client id metadata documents are not supported")]
-    MetadataDocument,
+    #[error("its metadata document does not serve: {0}")]
+    Document(DocumentFault),
     #[error("the client id looks like a URI")]
     UriLike,
     #[error("the client id is not registered and this server does not adopt it")]
     Unknown,
+}
+
+/// What was looked up of an id: at most one of these is there, since the form of an id says where it is looked for.
+#[derive(Debug, Default)]
+pub(crate) struct LookedUp {
+    /// The client that was imported under this id.
+    pub(crate) imported: Option<ImportedClient>,
+    /// The document that it leads to, if it is a URL.
+    pub(crate) document: Option<Result<Arc<ClientDocument>, DocumentFault>>,
 }
 
 /// What one way of resolving says of an id, before its redirect is looked at.
@@ -106,28 +121,33 @@ struct Candidate {
 }
 
 impl ClientRules {
-    /// Resolves `id` for `redirect`; `imported` is the client that was imported under this id, if there is one. See the design for the order and for what never falls through to adoption.
+    /// Resolves `id` for `redirect`, with what was looked up of the id. See the design for the order and for what never
+    /// falls through to adoption.
     pub(crate) fn resolve(
         &self,
         ring: &KeyRing,
         id: &ClientId,
         redirect: &str,
-        imported: Option<&ImportedClient>,
+        looked_up: &LookedUp,
     ) -> Result<(ResolvedClient, ValidRedirect), ResolveFault> {
         let uri = CanonicalRedirect::parse(redirect, &self.custom_redirects).map_err(ResolveFault::Redirect)?;
         let known = self.platforms.of(&uri);
         let class = class_of(&uri, known.as_ref());
-        let candidate = self.candidate(ring, id, &uri, class, imported)?;
+        let candidate = self.candidate(ring, id, &uri, class, looked_up)?;
         if !candidate.redirects.iter().any(|registered| uri.is(registered)) {
             return Err(ResolveFault::Redirect(RedirectFault::NotRegistered));
         }
         let whole = self.platforms.of_all(&candidate.redirects);
         let confidential = candidate.auth_method.is_confidential().then_some(id);
+        let software = match candidate.provenance {
+            Provenance::MetadataDocument => SoftwareKey::of_document(whole.as_ref(), id),
+            _ => SoftwareKey::of(whole.as_ref(), candidate.name.as_deref(), &candidate.redirects, confidential),
+        };
         let client = ResolvedClient {
             id: id.clone(),
             provenance: candidate.provenance,
             auth_method: candidate.auth_method,
-            software: SoftwareKey::of(whole.as_ref(), candidate.name.as_deref(), &candidate.redirects, confidential),
+            software,
             platform: match (whole, class) {
                 (Some(whole), _) => whole.platform,
                 (None, RedirectClass::Loopback) => Platform::loopback(),
@@ -145,7 +165,7 @@ impl ClientRules {
         id: &ClientId,
         uri: &CanonicalRedirect,
         class: RedirectClass,
-        imported: Option<&ImportedClient>,
+        looked_up: &LookedUp,
     ) -> Result<Candidate, ResolveFault> {
         if let Some(client) = self.pre_registered.get(id) {
             return Ok(Candidate {
@@ -156,7 +176,7 @@ impl ClientRules {
                 refresh: true,
             });
         }
-        if let Some(client) = imported.filter(|client| client.id() == id) {
+        if let Some(client) = looked_up.imported.as_ref().filter(|client| client.id() == id) {
             return self.imported(client, class);
         }
         match SealedId::open(id, ring) {
@@ -164,8 +184,12 @@ impl ClientRules {
             SealedId::Broken => return Err(ResolveFault::SealBroken),
             SealedId::Foreign => {}
         }
-        if id.as_str().starts_with("https:") {
-            return Err(ResolveFault::MetadataDocument);
+        if id.names_a_document() {
+            return match &looked_up.document {
+                Some(Ok(document)) => self.documented(document, class),
+                Some(Err(fault)) => Err(ResolveFault::Document(fault.clone())),
+                None => Err(ResolveFault::Document(DocumentFault::Off)),
+            };
         }
         if id.looks_like_a_uri() {
             return Err(ResolveFault::UriLike);
@@ -193,6 +217,19 @@ impl ClientRules {
             name: client.name,
             redirects: client.redirects,
             refresh: client.refresh,
+        })
+    }
+
+    fn documented(&self, document: &ClientDocument, class: RedirectClass) -> Result<Candidate, ResolveFault> {
+        if !self.registration.allows(class) {
+            return Err(ResolveFault::Redirect(RedirectFault::Policy));
+        }
+        Ok(Candidate {
+            provenance: Provenance::MetadataDocument,
+            auth_method: AuthMethod::None,
+            name: Some(document.name.clone()),
+            redirects: document.redirects.clone(),
+            refresh: document.refresh,
         })
     }
 

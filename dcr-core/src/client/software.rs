@@ -44,6 +44,12 @@ impl SoftwareKey {
         Self(format!("digest:{}", b64(&digest("dcr/v1/software", &parts))))
     }
 
+    /// The key of a client that a document describes: its platform if every redirect belongs to it, else the document's URL,
+    /// which is its id.
+    pub(crate) fn of_document(platform: Option<&KnownPlatform>, id: &ClientId) -> Self {
+        platform.map_or_else(|| Self(format!("document:{id}")), |known| Self::of_platform(&known.platform))
+    }
+
     fn of_platform(platform: &Platform) -> Self {
         Self(format!("platform:{platform}"))
     }

@@ -103,7 +103,12 @@ impl Inner {
         respond: &Responder<'_>,
     ) -> Response<Bytes> {
         match route {
-            Route::Document(index) => self.site.document(index),
+            Route::Document(index) => {
+                if Site::is_servers(index) {
+                    self.documents.probe(self.clock.as_ref()).await;
+                }
+                self.site.document(index, self.documents.is_advertised())
+            }
             Route::Register => match json_body(headers).and_then(|()| self.register(body)) {
                 Ok(answer) => respond.json(StatusCode::CREATED, &answer),
                 Err(refusal) => respond.refusal_json(&refusal),

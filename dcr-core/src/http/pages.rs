@@ -29,6 +29,8 @@ pub(crate) struct ConsentView {
     platform: Option<String>,
     /// The client's own claim.
     claimed_name: Option<String>,
+    /// The host of the document that describes the client, which is its id.
+    described_at: Option<String>,
     registered: bool,
     /// A program on this computer.
     local: bool,
@@ -63,6 +65,7 @@ impl ConsentView {
             style: STYLE,
             platform: redirect.platform_label().map(str::to_owned),
             claimed_name: client.name().map(|name| bounded(name, 64)).filter(|name| !name.is_empty()),
+            described_at: client.document_host().map(str::to_owned),
             registered: client.provenance() != Provenance::Adopted,
             local: redirect.class() == RedirectClass::Loopback,
             elsewhere: redirect.class() == RedirectClass::Other,

@@ -14,6 +14,9 @@ use crate::seal::KeyRing;
 use crate::session::jwks;
 use crate::upstream::IdentityProvider;
 
+/// The number of the authorization server's document; the one after it says that clients may be documents.
+const SERVER: usize = 0;
+
 /// A step, or a document by its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
@@ -76,7 +79,13 @@ impl Site {
             insecure_origins: provider.insecure_origins(),
             style_hash: pages::style_hash(),
         };
-        let server = site.add_document(&metadata::authorization_server(issuer, prefix, resources, rules.registration));
+        let server = |client_documents| {
+            metadata::authorization_server(issuer, prefix, resources, rules.registration, client_documents)
+        };
+        // Beside each other: which of the two it is may change while the server runs.
+        let (plain, advertising) = (server(false), server(true));
+        let server = site.add_document(&plain);
+        site.add_document(&advertising);
         let keys = site.add_document(&jwks(ring));
         site.at("/.well-known/jwks.json".to_owned(), keys);
         for name in ["oauth-authorization-server", "openid-configuration"] {
@@ -141,7 +150,14 @@ impl Site {
         self.routes.iter().map(|(path, _)| path.clone()).collect()
     }
 
-    pub(crate) fn document(&self, index: usize) -> Response<Bytes> {
+    /// Whether this is the authorization server's own document, which says if metadata documents of clients are supported.
+    pub(crate) const fn is_servers(index: usize) -> bool {
+        index == SERVER
+    }
+
+    /// A document; the server's own in the form that says that metadata documents are supported, or in the other one.
+    pub(crate) fn document(&self, index: usize, client_documents: bool) -> Response<Bytes> {
+        let index = if client_documents && Self::is_servers(index) { SERVER + 1 } else { index };
         let mut response = Response::new(self.documents.get(index).cloned().unwrap_or_default());
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -44,6 +44,26 @@
 //! import gives each person one connection for each software, with every old id as an alias; rows that belong to nobody
 //! are not brought in.
 //!
+//! # A client id that is a URL
+//!
+//! Since the 2026-07-28 revision a client identifies itself by the URL of a document first and registers only as a
+//! fallback. The document says what a registration says, so it is trusted like one: it names redirect URIs, and protections
+//! follow the redirect. Claude Code's document lists loopback addresses, so any program on a computer can present its URL;
+//! the page says so.
+//!
+//! The fetch is the one request of this server that a stranger causes, so all of them go through one guarded fetcher
+//! ([`guarded`](crate::guarded)), one at a time for each URL and thirty a minute for each host. What is valid is kept in
+//! memory for as long as HTTP says, between a minute and a day; a failure for five seconds. The vendors' hosts refuse some
+//! addresses of data centres, so that copies of their documents are shipped, and serve when a host answers 403, 429 or 5xx
+//! or not at all; never over a 404, a 410 or an invalid document. A redirect URI that a fresh document lacks fetches it
+//! anew, at most once a minute.
+//!
+//! A client that was told of documents goes this way and no other, so clients are told only while the internet can be
+//! reached: with `auto` a well-known host is asked at the start and by the request for the metadata that finds the last
+//! answer too old (15 minutes, after a failure 5). The token endpoint asks nobody: what a session is bound to is in its
+//! row. Assertions signed by a client (`private_key_jwt`) are not verified yet; a document that offers `none` beside them is
+//! a public client.
+//!
 //! # A database that went back in time
 //!
 //! After a backup was restored, or a failover lost the last writes, clients hold refresh tokens of generations that the

@@ -4,7 +4,7 @@
 use super::pkce::CodeChallenge;
 use super::scope;
 use super::transaction::{AuthorizeRequest, ReturnAddress};
-use crate::client::{ClientId, Provenance, ResolvedClient, ValidRedirect};
+use crate::client::{ClientId, LookedUp, Provenance, ResolvedClient, ValidRedirect};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
@@ -67,14 +67,23 @@ impl Inner {
             Refusal::from(Reason::ClientNotAccepted)
         };
         let id = ClientId::new(id).map_err(|error| not_accepted(&error))?;
-        let imported = self.imported_client(&id).await?;
+        let looked_up = self.look_up(&id, redirect).await?;
         let (client, redirect) =
-            self.rules.resolve(&self.ring, &id, redirect, imported.as_ref()).map_err(|fault| not_accepted(&fault))?;
+            self.rules.resolve(&self.ring, &id, redirect, &looked_up).map_err(|fault| not_accepted(&fault))?;
         let targets = [Target::ClientId(client.id().clone()), Target::Platform(client.platform().clone())];
         match self.store.blocked(&targets).await? {
             None => Ok((client, redirect)),
             Some(_) => Err(Reason::ClientBlocked.into()),
         }
+    }
+
+    /// What `resolve` needs to know of an id and is not in it: the client that was imported under it, or its document.
+    async fn look_up(&self, id: &ClientId, redirect: &str) -> Result<LookedUp, Refusal> {
+        if id.names_a_document() && !self.rules.pre_registered.contains_key(id) {
+            let document = self.documents.find(id, redirect, self.clock.as_ref()).await;
+            return Ok(LookedUp { document: Some(document), ..LookedUp::default() });
+        }
+        Ok(LookedUp { imported: self.imported_client(id).await?, ..LookedUp::default() })
     }
 
     /// Everything else of the request: S256 only, a resource of ours, scopes, no unusual branches (AD-13).

@@ -13,6 +13,7 @@ pub(crate) fn authorization_server(
     prefix: &str,
     resources: &[ValidResource],
     registration: RegistrationPolicy,
+    client_documents: bool,
 ) -> Value {
     let endpoint = |name: &str| format!("{}{prefix}/{name}", issuer.as_str());
     let methods: Vec<&str> = AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
@@ -46,6 +47,10 @@ pub(crate) fn authorization_server(
     });
     if registration != RegistrationPolicy::Off {
         document["registration_endpoint"] = Value::String(endpoint("register"));
+    }
+    if client_documents {
+        // Never false: clients that see it go this way and no other.
+        document["client_id_metadata_document_supported"] = Value::Bool(true);
     }
     document
 }

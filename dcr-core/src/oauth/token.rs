@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::pkce::CodeChallenge;
 use super::{ScopeSet, scope};
-use crate::client::{ClientCredentials, ClientId, CredentialFault, Expected, Provenance};
+use crate::client::{AuthMethod, ClientCredentials, ClientId, CredentialFault, Expected, Provenance};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
@@ -281,10 +281,15 @@ impl Inner {
         })
     }
 
-    /// How a registered client authenticates outside of any session.
+    /// How a client authenticates outside of any session; nothing for one whom only the store, or adoption, could know.
     pub(crate) fn expected_of(&self, id: &ClientId) -> Option<Expected> {
-        let auth_method = self.rules.auth_method_of(&self.ring, id)?;
-        Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None })
+        if let Some(auth_method) = self.rules.auth_method_of(&self.ring, id) {
+            return Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None });
+        }
+        // Its document is not asked for here: a public client either way.
+        let provenance = Provenance::MetadataDocument;
+        let described = Expected { provenance, auth_method: AuthMethod::None, adopted_secret: None };
+        self.documents.may_be_client(id).then_some(described)
     }
 
     /// The hash of a secret that proves nothing but is required from now on (SR-16).

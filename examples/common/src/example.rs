@@ -4,9 +4,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use dcr_core::guarded::PublicFetch;
 use dcr_core::store::{MemoryStore, Store};
 use dcr_core::upstream::{EntraConfig, OidcProvider, ProviderConfigError, ReqwestFetch};
-use dcr_core::{ConfigError, DcrEngine, Resource, SystemClock};
+use dcr_core::{ConfigError, DcrEngine, DocumentPolicy, Resource, SystemClock};
 use dcr_dev_idp::{DevIdp, RunningIdp};
 use dcr_sqlx::OpenError;
 use tokio::net::TcpListener;
@@ -61,6 +62,13 @@ impl Example {
         let builder = match settings.secrets {
             Secrets::Store => builder.secret_from_store(),
             Secrets::Given { active, retired } => builder.secrets(active, retired),
+        };
+        let builder = match settings.documents {
+            DocumentPolicy::Off => builder,
+            policy => {
+                let fetch = documents(settings.document_ca.as_deref(), settings.private_document_hosts)?;
+                builder.metadata_documents(policy, Arc::new(fetch))
+            }
         };
         let builder = settings.custom_redirects.into_iter().fold(builder, |builder, uri| builder.custom_redirect(uri));
         let builder = match settings.resource_server {
@@ -154,6 +162,21 @@ async fn log_in(provider: Provider) -> Result<(OidcProvider, Login, Option<Runni
             Ok((provider, Login::Development { url: idp.issuer() }, Some(idp)))
         }
     }
+}
+
+/// What fetches the metadata documents of clients.
+fn documents(ca: Option<&str>, private_hosts: Vec<String>) -> Result<PublicFetch, Failure> {
+    let mut builder = PublicFetch::builder();
+    if let Some(file) = ca {
+        let pem = std::fs::read(file);
+        let pem = pem.map_err(|error| Failure::configuration(format!("DCR_CIMD_TEST_CA_FILE={file}: {error}")))?;
+        builder = builder.extra_root_certificate_pem(pem);
+    }
+    if !private_hosts.is_empty() {
+        tracing::warn!(?private_hosts, "client metadata documents are fetched from private addresses of these hosts");
+    }
+    builder = private_hosts.into_iter().fold(builder, |builder, host| builder.dangerously_allow_private_host(host));
+    builder.build().map_err(|error| Failure::configuration(format!("DCR_CIMD…: {error}")))
 }
 
 /// On a free port if the one it should have is taken, for example by another example server.

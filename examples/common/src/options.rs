@@ -77,6 +77,21 @@ pub struct Options {
     #[arg(long, env = "DCR_REGISTRATION", value_name = "POLICY")]
     pub registration: Option<String>,
 
+    /// Whether client ids may be the URLs of metadata documents: on, off, or auto, which says so to clients while the
+    /// internet can be reached [default: auto]
+    #[arg(long, env = "DCR_CIMD", value_name = "POLICY")]
+    pub cimd: Option<String>,
+
+    /// For tests and networks of your own: a file with certificates, in PEM, that hosts of metadata documents may be signed
+    /// with, beside the public ones
+    #[arg(long, env = "DCR_CIMD_TEST_CA_FILE", value_name = "FILE")]
+    pub cimd_test_ca_file: Option<String>,
+
+    /// For tests and networks of your own: hosts, by commas, whose metadata documents are fetched although their addresses
+    /// are private. Whoever can ask this server to sign in makes it send requests to them
+    #[arg(long, env = "DCR_CIMD_DANGEROUSLY_ALLOW_PRIVATE_HOSTS", value_name = "HOSTS")]
+    pub cimd_dangerously_allow_private_hosts: Option<String>,
+
     /// Custom-scheme redirect URIs that may be registered, by commas, each exactly as the client sends it
     #[arg(long, env = "DCR_CUSTOM_REDIRECTS", value_name = "URIS")]
     pub custom_redirects: Option<String>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
-use dcr_core::{AdoptionPolicy, Lifetimes, RegistrationPolicy, Secret};
+use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Secret};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
@@ -25,6 +25,11 @@ pub struct Settings {
     pub(crate) provider: Provider,
     pub(crate) adoption: AdoptionPolicy,
     pub(crate) registration: RegistrationPolicy,
+    pub(crate) documents: DocumentPolicy,
+    /// Where to find further certificates for hosts of documents.
+    pub(crate) document_ca: Option<String>,
+    /// Hosts of documents whose addresses may be private.
+    pub(crate) private_document_hosts: Vec<String>,
     pub(crate) custom_redirects: Vec<String>,
     pub(crate) admission: Admission,
     pub(crate) lifetimes: Lifetimes,
@@ -106,6 +111,9 @@ impl Settings {
             },
             adoption: parsed("DCR_ADOPTION", options.adoption.as_deref())?.unwrap_or_default(),
             registration: parsed("DCR_REGISTRATION", options.registration.as_deref())?.unwrap_or_default(),
+            documents: parsed("DCR_CIMD", options.cimd.as_deref())?.unwrap_or(DocumentPolicy::Auto),
+            document_ca: options.cimd_test_ca_file,
+            private_document_hosts: list(options.cimd_dangerously_allow_private_hosts.as_deref()),
             custom_redirects: list(options.custom_redirects.as_deref()),
             admission: Admission::default()
                 .domains(list(options.allowed_domains.as_deref()))
@@ -174,6 +182,9 @@ impl Options {
             dev_idp_bind,
             adoption,
             registration,
+            cimd,
+            cimd_test_ca_file,
+            cimd_dangerously_allow_private_hosts,
             custom_redirects,
             allowed_domains,
             allowed_users,
@@ -203,6 +214,9 @@ impl Options {
             dev_idp_bind,
             adoption,
             registration,
+            cimd,
+            cimd_test_ca_file,
+            cimd_dangerously_allow_private_hosts,
             custom_redirects,
             allowed_domains,
             allowed_users,
@@ -477,6 +491,7 @@ mod tests {
         refused(|options| options.public_url = some("mcp.example"), "DCR_PUBLIC_URL");
         refused(|options| options.adoption = some("all"), "DCR_ADOPTION");
         refused(|options| options.registration = some("closed"), "DCR_REGISTRATION");
+        refused(|options| options.cimd = some("yes"), "DCR_CIMD");
         refused(|options| options.code_ttl = some("1m"), "DCR_CODE_TTL");
         refused(|options| options.refresh_grace = some("-1"), "DCR_REFRESH_GRACE");
         refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");

@@ -83,6 +83,8 @@ impl Cluster {
             ("DCR_AZURE_CLIENT_ID", idp.client_id()),
             ("DCR_AZURE_CLIENT_SECRET", idp.client_secret()),
             ("DCR_AZURE_AUTHORITY", &authority),
+            // Tests ask nobody on the internet.
+            ("DCR_CIMD", "off"),
         ];
         let variables = variables.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let all = (0..replicas).map(|n| {

@@ -68,6 +68,8 @@ impl World {
             azure_client_id: Some(idp.client_id().to_owned()),
             azure_client_secret: Some(idp.client_secret().to_owned()),
             azure_authority: Some(idp.issuer()),
+            // Tests ask nobody on the internet.
+            cimd: Some("off".to_owned()),
             ..Options::default()
         };
         change(&mut options);

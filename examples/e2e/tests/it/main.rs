@@ -3,5 +3,6 @@
 mod flow;
 mod mcp_session;
 mod metadata;
+mod metadata_documents;
 mod restart;
 mod rmcp_client;
