@@ -373,8 +373,11 @@ async fn support_is_advertised_only_while_it_works() {
     dark.answer("https://vscode.dev/oauth/client-metadata.json", 403, "text/html", "");
     world.test.clock().advance(Duration::from_secs(5 * 60));
     assert_eq!(advertised(&world).await, json!(true));
-    // Ids that are in use stay accepted, whatever the probe says.
-    world.test.clock().advance(Duration::from_secs(16 * 60));
+    // Ids that are in use stay accepted, whatever the probe says; and no stranger's id says that nothing works.
+    world.test.clock().advance(Duration::from_secs(14 * 60));
+    authorize(&world, "https://made-up.example/x", P).await;
+    assert_eq!(advertised(&world).await, json!(true));
+    world.test.clock().advance(Duration::from_secs(2 * 60));
     dark.answers.lock().unwrap().clear();
     assert_eq!(advertised(&world).await, Value::Null);
     dark.serve(TOOLS, &document(TOOLS, "Contoso Tools", &[TOOLS_REDIRECT]));

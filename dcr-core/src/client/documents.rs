@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use http::header::{AGE, CACHE_CONTROL, CONTENT_TYPE, EXPIRES};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, StatusCode};
 use moka::sync::Cache;
 use serde::Deserialize;
 use serde_json::Value;
@@ -179,10 +179,11 @@ impl Documents {
         }
         // Whoever would have to wait is told to come again: a queue would outlast the patience of all in it.
         let Ok(_permit) = self.at_once.try_acquire() else { return Fetched::Withheld(DocumentFault::Busy) };
-        let answer = fetch.get(url.as_str()).await;
-        self.note(&answer, clock.now());
-        let response = match answer {
-            Ok(response) => response,
+        let response = match fetch.get(url.as_str()).await {
+            Ok(response) => {
+                self.reached_at.store(clock.now().unix_micros(), Ordering::Relaxed);
+                response
+            }
             Err(error @ GuardedFetchError::Unreachable(_)) => {
                 return Fetched::Withheld(DocumentFault::Fetch(error.to_string()));
             }
@@ -248,26 +249,13 @@ impl Documents {
         let Some(url) = self.shipped.urls.get(*next % self.shipped.urls.len().max(1)) else { return };
         // Another one the next time: each may have its own trouble.
         *next += 1;
-        let answer = fetch.get(url).await;
-        self.note(&answer, clock.now());
+        // Any answer at all says that fetches get through. Only a probe says that they do not: what a stranger's id leads
+        // to may be down, or made up to look like it.
+        let at = if fetch.get(url).await.is_ok() { &self.reached_at } else { &self.failed_at };
+        at.store(clock.now().unix_micros(), Ordering::Relaxed);
         let works = self.is_advertised();
         if works != advertised || !works {
             tracing::info!(target: "dcr", works, "client id metadata documents: whether the internet can be reached");
-        }
-    }
-
-    /// Any answer at all says that fetches get through.
-    fn note<T>(&self, answer: &Result<Response<T>, GuardedFetchError>, now: Timestamp) {
-        match answer {
-            Ok(_) => self.reached_at.store(now.unix_micros(), Ordering::Relaxed),
-            // One stranger's host that is down says nothing, if others answered a moment ago.
-            Err(GuardedFetchError::Unreachable(_)) => {
-                let reached = self.reached_at.load(Ordering::Relaxed);
-                if reached == NEVER || now.since(Timestamp::from_unix_micros(reached)) >= PROBE_GOOD {
-                    self.failed_at.store(now.unix_micros(), Ordering::Relaxed);
-                }
-            }
-            Err(_) => {}
         }
     }
 }
