@@ -254,8 +254,10 @@ impl Documents {
         let at = if fetch.get(url).await.is_ok() { &self.reached_at } else { &self.failed_at };
         at.store(clock.now().unix_micros(), Ordering::Relaxed);
         let works = self.is_advertised();
-        if works != advertised || !works {
-            tracing::info!(target: "dcr", works, "client id metadata documents: whether the internet can be reached");
+        if works && !advertised {
+            tracing::info!(target: "dcr", url, "the internet is reached: client id metadata documents are advertised");
+        } else if !works {
+            tracing::warn!(target: "dcr", url, "no answer: client id metadata documents are not advertised");
         }
     }
 }
