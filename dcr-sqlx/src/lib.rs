@@ -42,8 +42,8 @@
 //! a row would keep out who wants it for itself as long as they come one after the other.) Redeeming and refreshing are one
 //! `UPDATE` with the expected generation in its condition, and lock nothing else. Serialisation of everything was the
 //! alternative: 64 sign-ins of one person would refuse each other in turn instead of queueing. Where SERIALIZABLE is the
-//! default of a PostgreSQL database (asked once, at the start) everything stays so; the whole conformance suite runs that
-//! way too. REPEATABLE READ is never used: it reads what was before a lock was waited for. A census is two queries, and
+//! default of a PostgreSQL database (asked once, at the start) everything stays so, and sign-ins, of whomever, come one
+//! after the other; the whole conformance suite runs that way too. REPEATABLE READ is never used: it reads what was before a lock was waited for. A census is two queries, and
 //! sessions may come or go between them.
 //!
 //! **Time-outs.** A method answers within 8 seconds, repeats included. What the server is told, so that nothing goes on for

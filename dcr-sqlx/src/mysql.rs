@@ -61,8 +61,8 @@ impl MySqlStore {
         let _ = connection.close().await;
         let writer: MySqlPoolOptions = pool(address.max_connections);
         let writer = writer.after_connect(|connection, _| Box::pin(configure(connection))).connect_lazy_with(options);
-        let begin = sqlx::MySql::SQL.begin;
-        Ok(Self { reader: writer.clone(), writer, file: None, begin, by_transaction: false })
+        let (begin, sign_in_lock) = (sqlx::MySql::SQL.begin, sqlx::MySql::SQL.hold_blocks);
+        Ok(Self { reader: writer.clone(), writer, file: None, begin, sign_in_lock, by_transaction: false })
     }
 
     /// One connection to any database, whatever is in it.

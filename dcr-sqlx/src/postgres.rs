@@ -64,14 +64,20 @@ impl PostgresStore {
         let _ = connection.close().await;
         let mut writer: PgPoolOptions = pool(address.max_connections);
         // Behind a proxy nothing runs outside a transaction, and the next one's connection may be another.
+        let serializable = begin == BEGIN_SERIALIZABLE;
         if !address.unprepared {
-            let session = if begin == BEGIN_SERIALIZABLE { SESSION } else { SESSION_READ_COMMITTED };
+            let session = if serializable { SESSION } else { SESSION_READ_COMMITTED };
             writer = writer.after_connect(move |connection, _| {
                 Box::pin(async move { sqlx::raw_sql(session).execute(connection).await.map(drop) })
             });
         }
         let writer = writer.connect_lazy_with(options);
-        Ok(Self { reader: writer.clone(), writer, file: None, begin, by_transaction: address.unprepared })
+        // There, one of two sign-ins of a person fails when the other commits, and has to begin anew: of 64 at once the last
+        // would have to too often. So they queue up before they see anything.
+        let sql = sqlx::Postgres::SQL;
+        let sign_in_lock = if serializable { sql.change_blocks } else { sql.hold_blocks };
+        let by_transaction = address.unprepared;
+        Ok(Self { reader: writer.clone(), writer, file: None, begin, sign_in_lock, by_transaction })
     }
 
     /// One connection to any database, whatever is in it.

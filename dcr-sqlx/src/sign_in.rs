@@ -13,7 +13,7 @@ use crate::rows::{Columns, END_OF_TIME, of_event, of_session, of_user, values};
 
 pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn) -> Result<SignedIn, Failure> {
     // An answer before the commit rolls everything back.
-    let mut transaction = store.begin_for(DB::SQL.hold_blocks).await?;
+    let mut transaction = store.begin_for(store.sign_in_lock).await?;
     let connection = put_connection(&mut transaction, sign_in).await?;
     let SignIn { user, session, .. } = sign_in;
     let targets = [

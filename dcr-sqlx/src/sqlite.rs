@@ -61,7 +61,8 @@ impl SqliteStore {
     }
 
     const fn over(writer: Pool<Sqlite>, reader: Pool<Sqlite>, file: Option<DatabaseFile>) -> Self {
-        Self { writer, reader, file, begin: Sqlite::SQL.begin, by_transaction: false }
+        let (begin, sign_in_lock) = (Sqlite::SQL.begin, Sqlite::SQL.hold_blocks);
+        Self { writer, reader, file, begin, sign_in_lock, by_transaction: false }
     }
 }
 

@@ -29,6 +29,8 @@ pub struct SqlStore<DB: Dialect> {
     pub(crate) file: Option<DatabaseFile>,
     /// How transactions begin.
     pub(crate) begin: &'static str,
+    /// The lock that a sign-in takes first: the dialect's `hold_blocks`, or a stricter one.
+    pub(crate) sign_in_lock: &'static str,
     /// Behind a proxy that gives a connection for a transaction at a time: nothing runs outside of one, and no statement
     /// stays prepared.
     pub(crate) by_transaction: bool,
