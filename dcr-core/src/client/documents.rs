@@ -153,7 +153,8 @@ impl Documents {
                 Ok(document)
             }
             Fetched::Withheld(fault) => {
-                tracing::warn!(target: "dcr", url = url.as_str(), %fault, "a client's metadata document is withheld");
+                // Not a warning: whoever sends an id can cause it.
+                tracing::info!(target: "dcr", url = url.as_str(), %fault, "a client's metadata document is withheld");
                 slot.failure = Some((now, fault.clone()));
                 self.copy(url, &slot, now).ok_or(fault)
             }

@@ -95,7 +95,7 @@ CREATE TABLE dcr_secret (
     secret BYTEA  NOT NULL CHECK (octet_length(secret) = 32)
 );
 
--- The row that sign-ins lock in common and a block locks for itself, so that neither misses the other.
+-- The table that sign-ins lock in common and a block or a revocation locks for itself, so that neither misses the other.
 CREATE TABLE dcr_lock (
     slot BIGINT NOT NULL PRIMARY KEY CHECK (slot = 1)
 );

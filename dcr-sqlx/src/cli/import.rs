@@ -26,9 +26,9 @@ pub(super) struct Import {
     #[arg(long, env = "DCR_AZURE_TENANT_ID", value_name = "ID")]
     tenant: String,
 
-    /// Base of the authority that signs them in
-    #[arg(long, env = "DCR_AZURE_AUTHORITY", value_name = "URL", default_value = "https://login.microsoftonline.com")]
-    authority: String,
+    /// Base of the authority that signs them in [default: https://login.microsoftonline.com]
+    #[arg(long, env = "DCR_AZURE_AUTHORITY", value_name = "URL")]
+    authority: Option<String>,
 
     /// Only read, and report
     #[arg(long)]
@@ -47,7 +47,7 @@ impl Import {
             )
         })?;
         let tenant = tenant.hyphenated().to_string();
-        let issuer = EntraConfig::issuer(&self.authority, &tenant);
+        let issuer = EntraConfig::issuer(self.authority()?, &tenant);
         // Before the old system is read: it may be long.
         let database = if self.dry_run { None } else { Some(Database::open(url).await?) };
 
@@ -72,6 +72,22 @@ impl Import {
         }
         drop(progress);
         if self.json { Ok(out.json(&report)?) } else { print(&report, out) }
+    }
+}
+
+impl Import {
+    /// A part of who people are: with a wrong one the import would be of people who never sign in.
+    fn authority(&self) -> Result<&str, Failure> {
+        // As the servers read it: an empty variable is one that is not set.
+        let given = self.authority.as_deref().map(str::trim).filter(|text| !text.is_empty());
+        let authority = given.unwrap_or("https://login.microsoftonline.com");
+        if authority.starts_with("https://") || authority.starts_with("http://") {
+            return Ok(authority);
+        }
+        Err(Failure::Usage(format!(
+            "the authority (--authority, DCR_AZURE_AUTHORITY) is a URL such as https://login.microsoftonline.us, not `{}`",
+            shown(authority)
+        )))
     }
 }
 

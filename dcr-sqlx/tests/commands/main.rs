@@ -4,10 +4,11 @@ mod dcr;
 mod import;
 mod scenarios;
 
+use dcr_core::session::UserId;
 use old_database::{Layout, OldDatabase, Plan};
 use sqlx::Connection as _;
 
-use self::dcr::{Dcr, Scratch, TENANT};
+use self::dcr::{Dcr, ISSUER, Scratch, TENANT};
 
 fn url(scratch: &Scratch) -> String {
     format!("sqlite://{}", scratch.file("dcr.db").display())
@@ -182,6 +183,31 @@ async fn an_old_file_that_is_in_use_is_read_with_what_waits_in_its_log() {
     server.close().await.unwrap();
 }
 
+/// An empty variable is one that is not set, as for the servers: otherwise nobody would find what was imported.
+#[tokio::test]
+async fn people_of_an_import_are_who_they_are_to_the_servers() {
+    let scratch = Scratch::new();
+    let dcr = dcr(&scratch);
+    let old = scratch.file("old.db");
+    std::fs::File::create(&old).unwrap();
+    let plan = Plan { rows: 200, ..Plan::default() };
+    import::make(&OldDatabase::generate(&plan), &format!("sqlite://{}", old.display())).await;
+    let run = ["import", old.to_str().unwrap(), "--tenant", TENANT, "--json", "--dry-run"];
+    let ids = |dcr: &Dcr| -> Vec<(String, String)> {
+        let report = dcr.json(&run);
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        let people = report["people"].as_array().unwrap();
+        people.iter().map(|person| (text(&person["object_id"]), text(&person["user_id"]))).collect()
+    };
+    let plain = ids(&dcr);
+    for (object_id, user_id) in &plain {
+        assert_eq!(*user_id, UserId::derive(ISSUER, TENANT, object_id).to_string());
+    }
+    assert_eq!(ids(&dcr.with("DCR_AZURE_AUTHORITY", "")), plain);
+    assert_eq!(ids(&dcr.with("DCR_AZURE_AUTHORITY", "https://login.microsoftonline.com/")), plain);
+    assert_ne!(ids(&dcr.with("DCR_AZURE_AUTHORITY", "https://login.microsoftonline.us")), plain);
+}
+
 #[test]
 fn an_import_that_is_asked_for_wrongly_says_how() {
     let scratch = Scratch::new();
@@ -191,6 +217,8 @@ fn an_import_that_is_asked_for_wrongly_says_how() {
     dcr.refuses(&["import", missing, "--tenant", TENANT], 1, "there is no file");
     dcr.refuses(&["import", missing], 2, "--tenant");
     dcr.refuses(&["import", missing, "--tenant", "contoso.example"], 2, "GUID");
+    let elsewhere = dcr.with("DCR_AZURE_AUTHORITY", "login.microsoftonline.us");
+    elsewhere.refuses(&["import", missing, "--tenant", TENANT], 2, "https://");
     dcr.refuses(&["import", "mongodb://x/y", "--tenant", TENANT], 1, "begins with");
     assert!(!names(&scratch).contains(&"missing.db".to_owned()));
 }
