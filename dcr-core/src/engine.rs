@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
-use crate::client::{ClientRules, Documents, PlatformList, PreRegistered, custom_redirect_is_sane};
+use crate::client::{ClientId, ClientRules, Documents, PlatformList, PreRegistered, custom_redirect_is_sane};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
 use crate::error::{ConfigError, Reason, Refusal};
@@ -16,8 +16,9 @@ use crate::guarded::GuardedFetch;
 use crate::http::Site;
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
-use crate::oauth::imported::Imports;
 use crate::oauth::introspect::ResourceServers;
+use crate::oauth::machine::MachineSeen;
+use crate::oauth::stored::StoredClients;
 use crate::operator::Operator;
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind};
@@ -58,7 +59,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn SecureRandom>,
     pub(crate) liveness: Liveness,
-    pub(crate) imports: Imports,
+    pub(crate) stored: StoredClients,
+    pub(crate) machines: Cache<ClientId, MachineSeen>,
     pub(crate) site: Site,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
@@ -321,7 +323,7 @@ impl DcrEngineBuilder {
         self
     }
 
-    /// Registers a client.
+    /// Registers (pins) a client; one with [`PreRegistered::client_credentials`] may have tokens of its own.
     pub fn client(mut self, client: PreRegistered) -> Self {
         self.pre_registered.push(client);
         self
@@ -395,10 +397,13 @@ impl DcrEngineBuilder {
         }
         let mut pre_registered = HashMap::new();
         for client in self.pre_registered {
+            let id = client.id().clone();
             client
-                .gated(&self.custom_redirects)
-                .map_err(|fault| ConfigError::PreRegistered { client: client.id.clone(), fault })?;
-            pre_registered.insert(client.id.clone(), client);
+                .check(&self.custom_redirects)
+                .map_err(|fault| ConfigError::PreRegistered { client: id.clone(), fault })?;
+            if pre_registered.insert(id.clone(), Arc::new(client)).is_some() {
+                return Err(ConfigError::PreRegisteredTwice(id));
+            }
         }
         let ring = match self.secrets {
             SecretSource::Given { active, retired } => KeyRing::new(&active, &retired)?,
@@ -423,11 +428,13 @@ impl DcrEngineBuilder {
             pre_registered,
         };
         let sweeps_from = self.clock.now() + SWEEP_AFTER;
-        let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
+        let can_sign = documents.are_supported();
+        let site = Site::new(&issuer, &self.prefix, &resources, &rules, can_sign, &ring, provider.as_ref());
         Ok(DcrEngine {
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
-                imports: Imports::new(),
+                stored: StoredClients::new(),
+                machines: Cache::new(10_000),
                 issuer,
                 prefix: self.prefix,
                 resources,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::client::{ClientId, RedirectFault};
+use crate::client::{ClientId, PinFault};
 use crate::random::RandomUnavailable;
 use crate::seal::KeyRingError;
 use crate::store::StoreError;
@@ -128,6 +128,9 @@ reasons! {
     /// The consent page was left open too long.
     ConsentExpired = "consent_expired", Client, 400, "access_denied",
         "This page was open for too long. Start again from the app.";
+    /// Another person signed in than the one whose approval was remembered in this browser.
+    ConsentOtherUser = "consent_other_user", Client, 403, "access_denied",
+        "In this browser somebody else had allowed the app to connect. Start again from the app: you will be asked yourself.";
     /// The person said no.
     ConsentDenied = "consent_denied", Client, 403, "access_denied",
         "You did not allow the app to connect. Nothing was shared. You can close this page.";
@@ -180,13 +183,18 @@ reasons! {
     // Token (RFC 6749 section 5.2, TK-12)
     /// The body is not a well-formed form, or a parameter is missing or repeated.
     TokenRequestMalformed = "token_request_malformed", Client, 400, "invalid_request", "Send a well-formed form, each parameter once.";
-    /// Another grant than `authorization_code` and `refresh_token`.
+    /// Another grant than those in the metadata.
     GrantTypeUnsupported = "grant_type_unsupported", Client, 400, "unsupported_grant_type",
-        "Supported grant types: authorization_code, refresh_token.";
+        "This server does not support the grant type; its metadata lists those that it does.";
+    /// A grant that this client may not use.
+    GrantNotAllowed = "grant_not_allowed", Client, 400, "unauthorized_client", "This client may not use this grant type.";
     /// An id that nothing but adoption could resolve, and no valid token of ours: register anew.
     ClientUnknown = "client_unknown", Client, 401, "invalid_client", "Unknown client: register again.";
     /// Wrong, missing or superfluous client credentials.
     ClientAuthentication = "client_authentication", Client, 401, "invalid_client", "Client authentication failed.";
+    /// The host of the client's keys does not answer: its assertion can be neither accepted nor refused.
+    ClientKeysWithheld = "client_keys_withheld", Client, 503, "temporarily_unavailable",
+        "The client's public keys cannot be fetched at the moment: try again in a minute.";
     /// The code is not one of ours.
     CodeInvalid = "code_invalid", Client, 400, "invalid_grant", "The authorization code is not valid: sign in again.";
     /// The code is bound to another client id, redirect URI, verifier or resource.
@@ -213,6 +221,9 @@ reasons! {
     ScopeTooWide = "scope_too_wide", Client, 400, "invalid_scope", "The scope exceeds what was granted.";
     /// Another resource than the session's (RFC 8707 section 2.2).
     ResourceMismatch = "resource_mismatch", Client, 400, "invalid_target", "The session is for another resource.";
+    /// A machine client's access token has no session that could end; it lapses soon (RFC 7009 section 2.2.1).
+    RevocationUnsupported = "revocation_unsupported", Client, 400, "unsupported_token_type",
+        "Access tokens of machine clients are not revoked one by one: they lapse, or the administrator blocks the client.";
 
     // Register (RFC 7591 section 3.2.2)
     /// The metadata cannot be honoured.
@@ -224,6 +235,9 @@ reasons! {
     /// Registration is switched off.
     RegistrationOff = "registration_off", Operator, 403, "access_denied",
         "This server does not register clients; ask its administrator for a client id.";
+    /// The registration access token is wrong, or there is no such registration (RFC 7592 section 2, OP-1: told alike).
+    RegistrationToken = "registration_token", Client, 401, "invalid_token",
+        "The registration access token is not valid for this client.";
 
     // Bearer (RFC 6750 section 3.1)
     /// No token.
@@ -374,13 +388,16 @@ pub enum ConfigError {
     #[error("the custom redirect URI {0:?} cannot be listed: it must be canonical and of a harmless custom scheme")]
     CustomRedirect(String),
     /// A pre-registered client.
-    #[error("the redirect URI of the pre-registered client {client} {fault}")]
+    #[error("the pre-registered client {client} cannot be used: {fault}")]
     PreRegistered {
         /// Its id.
         client: ClientId,
-        /// What is wrong with one of its redirects.
-        fault: RedirectFault,
+        /// What is wrong with it.
+        fault: PinFault,
     },
+    /// Two pre-registered clients.
+    #[error("the client id {0} is pre-registered twice")]
+    PreRegisteredTwice(ClientId),
     /// The path prefix.
     #[error("the path prefix {0:?} must begin with a slash, not end in one, and have plain characters only")]
     Prefix(String),

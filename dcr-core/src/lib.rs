@@ -74,8 +74,8 @@ mod text;
 pub mod upstream;
 
 pub use self::client::{
-    AuthMethod, ClientId, ClientIdError, ImportFault, ImportedClient, Platform, PlatformList, PlatformListError,
-    PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey,
+    AuthMethod, ClientId, ClientIdError, ImportFault, ImportedClient, PinFault, Platform, PlatformList,
+    PlatformListError, PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey, StoredClient,
 };
 pub use self::clock::{Clock, NotATime, SystemClock, Timestamp};
 pub use self::config::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};

@@ -31,7 +31,7 @@ use crate::random::{RandomUnavailable, SecureRandom};
 use crate::record::EventKind;
 use crate::seal::{b64, sha256};
 use crate::session::{
-    AccessToken, AccessTokenClaims, ConnectionId, Generation, Principal, Session, SessionId, User, UserId,
+    AccessToken, AccessTokenClaims, ConnectionId, Generation, Principal, Session, SessionId, Subject, User, UserId,
 };
 use crate::store::{MemoryStore, SignIn, SignedIn};
 use crate::upstream::{
@@ -63,6 +63,55 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A key with which a test's client signs its assertions (`private_key_jwt`).
+pub struct AssertionKey {
+    kid: String,
+    key: aws_lc_rs::signature::Ed25519KeyPair,
+}
+
+impl AssertionKey {
+    /// A key that is the same in every run.
+    ///
+    /// # Panics
+    /// Never: every 32 bytes are a seed.
+    #[must_use]
+    pub fn seeded(seed: u8) -> Self {
+        let key = aws_lc_rs::signature::Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).expect("32 bytes");
+        Self { kid: format!("key-{seed}"), key }
+    }
+
+    /// The public key set, for a `jwks_uri` or a registration.
+    #[must_use]
+    pub fn jwks(&self) -> String {
+        use aws_lc_rs::signature::KeyPair as _;
+        let x = b64(self.key.public_key().as_ref());
+        format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","use":"sig","kid":"{}","x":"{x}"}}]}}"#, self.kid)
+    }
+
+    /// Signs claims, given as JSON.
+    #[must_use]
+    pub fn sign(&self, claims: &str) -> String {
+        let header = format!(r#"{{"alg":"EdDSA","kid":"{}"}}"#, self.kid);
+        let signed = format!("{}.{}", b64(header.as_bytes()), b64(claims.as_bytes()));
+        format!("{signed}.{}", b64(self.key.sign(signed.as_bytes()).as_ref()))
+    }
+
+    /// The assertion of `client` for `issuer`, good for a minute from `now`.
+    #[must_use]
+    pub fn assertion(&self, client: &str, issuer: &str, now: Timestamp, jti: &str) -> String {
+        let (iat, exp) = (now.unix_seconds(), now.unix_seconds() + 60);
+        self.sign(&format!(
+            r#"{{"iss":"{client}","sub":"{client}","aud":"{issuer}","iat":{iat},"exp":{exp},"jti":"{jti}"}}"#
+        ))
+    }
+}
+
+impl fmt::Debug for AssertionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AssertionKey({})", self.kid)
     }
 }
 
@@ -271,8 +320,7 @@ impl DcrEngine {
         };
         let claims = AccessTokenClaims {
             user: user.id,
-            connection,
-            session: session.id,
+            subject: Subject::Person { connection, session: session.id },
             client_id: session.client_id,
             resource: session.resource,
             scope: session.scope,

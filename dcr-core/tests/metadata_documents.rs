@@ -2,17 +2,15 @@
 
 mod support;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use dcr_core::guarded::{GuardedFetch, GuardedFetchError};
+use dcr_core::guarded::GuardedFetchError;
 use dcr_core::{AdoptionPolicy, DocumentPolicy, RegistrationPolicy};
-use http::{Response, StatusCode};
+use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::support::web::{Web, document};
 use crate::support::*;
 
 const CODE: &str = "https://claude.ai/oauth/claude-code-client-metadata";
@@ -20,59 +18,11 @@ const CLAUDE: &str = "https://claude.ai/oauth/mcp-oauth-client-metadata";
 const TOOLS: &str = "https://tools.example/oauth/client.json";
 const TOOLS_REDIRECT: &str = "https://tools.example/callback";
 
-/// Status, type and body; or nothing.
-type Answer = Result<(u16, String, String), GuardedFetchError>;
-
-/// What a host answers, and how often it was asked.
-#[derive(Debug, Default)]
-struct Web {
-    answers: Mutex<HashMap<String, Answer>>,
-    asked: AtomicUsize,
-    slow: bool,
-}
-
-impl Web {
-    fn new() -> Arc<Self> {
-        let web = Self::default();
-        web.serve(CODE, &document(CODE, "Claude Code", &["http://localhost/callback", "http://127.0.0.1/callback"]));
-        web.serve(TOOLS, &document(TOOLS, "Contoso Tools", &[TOOLS_REDIRECT]));
-        Arc::new(web)
-    }
-
-    fn answer(&self, url: &str, status: u16, kind: &str, body: &str) {
-        self.answers.lock().unwrap().insert(url.to_owned(), Ok((status, kind.to_owned(), body.to_owned())));
-    }
-
-    fn serve(&self, url: &str, document: &Value) {
-        self.answer(url, 200, "application/json", &document.to_string());
-    }
-
-    fn fail(&self, url: &str, error: GuardedFetchError) {
-        self.answers.lock().unwrap().insert(url.to_owned(), Err(error));
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
-    }
-}
-
-#[async_trait]
-impl GuardedFetch for Web {
-    async fn get(&self, url: &str) -> Result<Response<Vec<u8>>, GuardedFetchError> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
-        if self.slow {
-            tokio::task::yield_now().await;
-        }
-        let answer = self.answers.lock().unwrap().get(url).cloned();
-        let unreachable = || GuardedFetchError::Unreachable("no such host".to_owned());
-        let (status, kind, body) = answer.ok_or_else(unreachable)??;
-        let response = Response::builder().status(status).header("content-type", kind);
-        Ok(response.header("cache-control", "max-age=600").body(body.into_bytes()).unwrap())
-    }
-}
-
-fn document(url: &str, name: &str, redirects: &[&str]) -> Value {
-    json!({ "client_id": url, "client_name": name, "redirect_uris": redirects, "token_endpoint_auth_method": "none" })
+fn known_web() -> Arc<Web> {
+    Web::with(&[
+        document(CODE, "Claude Code", &["http://localhost/callback", "http://127.0.0.1/callback"]),
+        document(TOOLS, "Contoso Tools", &[TOOLS_REDIRECT]),
+    ])
 }
 
 fn unreachable() -> GuardedFetchError {
@@ -104,7 +54,7 @@ async fn advertised(world: &World) -> Value {
 
 #[tokio::test]
 async fn cimd_01_a_client_that_is_a_document_signs_in_and_refreshes_with_its_url_as_id() {
-    let web = Web::new();
+    let web = known_web();
     let world = world(&web).await;
     // Loopback ports are free, whatever the document says.
     for redirect in ["http://localhost:53127/callback", "http://127.0.0.1:40000/callback"] {
@@ -125,7 +75,7 @@ async fn cimd_01_a_client_that_is_a_document_signs_in_and_refreshes_with_its_url
 
 #[tokio::test]
 async fn the_software_of_a_platform_is_one_whatever_way_it_came_in() {
-    let web = Web::new();
+    let web = known_web();
     web.serve(CLAUDE, &document(CLAUDE, "Claude", &[P]));
     let world = world(&web).await;
     let registered = world.public_client(&[P]).await;
@@ -138,7 +88,7 @@ async fn the_software_of_a_platform_is_one_whatever_way_it_came_in() {
 
 #[tokio::test]
 async fn the_page_names_the_host_that_vouches_and_warns_of_local_programs() {
-    let web = Web::new();
+    let web = known_web();
     let world = world(&web).await;
     let page = world.authorize(&mut Browser::default(), &request_for(CODE, "http://localhost:1234/callback")).await;
     let page = text(&page);
@@ -158,7 +108,7 @@ async fn the_page_names_the_host_that_vouches_and_warns_of_local_programs() {
 
 #[tokio::test]
 async fn i_02_a_redirect_that_is_not_in_the_document_gets_a_page() {
-    let web = Web::new();
+    let web = known_web();
     let world = world(&web).await;
     for redirect in [P, "http://localhost:1/other", "https://tools.example/callback/", "https://evil.example/cb"] {
         assert_eq!(authorize(&world, CODE, redirect).await, StatusCode::BAD_REQUEST, "{redirect}");
@@ -167,7 +117,7 @@ async fn i_02_a_redirect_that_is_not_in_the_document_gets_a_page() {
 
 #[tokio::test]
 async fn adopt_17_a_url_never_falls_through_to_adoption() {
-    let web = Web::new();
+    let web = known_web();
     let off = World::new().await;
     assert_eq!(authorize(&off, "https://claude.ai/x", P).await, StatusCode::BAD_REQUEST, "with documents off");
     let world = world(&web).await;
@@ -197,7 +147,7 @@ async fn a_document_that_is_not_valid_or_gone_is_refused_also_where_a_copy_is_sh
             r#"{"client_id":"https://claude.ai/other","client_name":"x","redirect_uris":["http://localhost/callback"]}"#,
         ),
     ] {
-        let web = Web::new();
+        let web = known_web();
         web.answer(CODE, status, kind, content);
         let world = world(&web).await;
         assert_eq!(
@@ -222,13 +172,13 @@ async fn a_document_that_is_not_valid_or_gone_is_refused_also_where_a_copy_is_sh
 #[tokio::test]
 async fn a_shipped_copy_serves_while_the_vendors_host_withholds_its_document() {
     for trouble in [403, 429, 500, 503] {
-        let web = Web::new();
+        let web = known_web();
         web.answer(CODE, trouble, "text/html", "<html>no robots</html>");
         let world = world(&web).await;
         assert_eq!(authorize(&world, CODE, "http://localhost:1234/callback").await, StatusCode::OK, "{trouble}");
         assert_eq!(authorize(&world, CODE, P).await, StatusCode::BAD_REQUEST, "its own redirect URIs only");
     }
-    let web = Web::new();
+    let web = known_web();
     web.fail(CODE, unreachable());
     assert_eq!(authorize(&world(&web).await, CODE, "http://localhost:1234/callback").await, StatusCode::OK);
     web.fail(TOOLS, unreachable());
@@ -247,7 +197,7 @@ async fn a_shipped_copy_serves_while_the_vendors_host_withholds_its_document() {
 
 #[tokio::test]
 async fn ci_08_a_document_is_kept_while_fresh_and_our_last_copy_serves_for_a_day_of_trouble() {
-    let web = Web::new();
+    let web = known_web();
     let world = world(&web).await;
     let ok = || authorize(&world, TOOLS, TOOLS_REDIRECT);
     assert_eq!(ok().await, StatusCode::OK);
@@ -269,7 +219,7 @@ async fn ci_08_a_document_is_kept_while_fresh_and_our_last_copy_serves_for_a_day
 
 #[tokio::test]
 async fn ci_08_a_redirect_that_is_new_in_the_document_is_found_within_a_minute() {
-    let web = Web::new();
+    let web = known_web();
     let world = world(&web).await;
     let new = "https://tools.example/new-callback";
     assert_eq!(authorize(&world, TOOLS, new).await, StatusCode::BAD_REQUEST);
@@ -309,7 +259,7 @@ async fn ci_11_many_requests_cause_one_fetch_and_a_host_is_asked_a_bounded_numbe
 
 #[tokio::test]
 async fn the_token_endpoint_asks_nobody_and_lets_a_client_recover() {
-    let web = Web::new();
+    let web = known_web();
     let world = world(&web).await;
     let tokens = world.sign_in(TOOLS, TOOLS_REDIRECT, "Ada").await;
     let asked = web.asked();
@@ -334,7 +284,7 @@ async fn the_token_endpoint_asks_nobody_and_lets_a_client_recover() {
 
 #[tokio::test]
 async fn a_policy_limits_documents_like_registrations() {
-    let web = Web::new();
+    let web = known_web();
     let policy = |registration| {
         let web = web.clone();
         World::with(move |builder| {
@@ -354,7 +304,7 @@ async fn a_policy_limits_documents_like_registrations() {
 
 #[tokio::test]
 async fn support_is_advertised_only_while_it_works() {
-    let web = Web::new();
+    let web = known_web();
     assert_eq!(advertised(&with(&web, DocumentPolicy::Off).await).await, Value::Null);
     assert_eq!(advertised(&with(&web, DocumentPolicy::On).await).await, json!(true));
 

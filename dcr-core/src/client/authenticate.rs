@@ -7,7 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 
-use super::{AuthMethod, ClientId, ClientRules, Provenance, derive_client_secret};
+use super::assertion::ClientAssertion;
+use super::{AuthMethod, ClientId, PreRegistered, Provenance, derive_client_secret};
 use crate::http::Params;
 use crate::seal::{KeyRing, Purpose, same_bytes, sha256};
 
@@ -18,11 +19,19 @@ pub(crate) struct PresentedSecret {
     secret: String,
 }
 
+/// What a request brings to prove whom it comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Presented {
+    Nothing,
+    Secret(PresentedSecret),
+    Assertion(Box<ClientAssertion>),
+}
+
 /// Who a request says it comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientCredentials {
     pub(crate) id: ClientId,
-    pub(crate) secret: Option<PresentedSecret>,
+    pub(crate) presented: Presented,
 }
 
 /// Why credentials are not accepted. The client's fault.
@@ -36,18 +45,31 @@ pub(crate) enum CredentialFault {
     Basic,
     #[error("credentials are sent in more than one way")]
     TwoMethods,
-    #[error("client assertions are not supported")]
+    #[error(
+        "the client assertion is malformed, of another type than jwt-bearer, or not signed with RS256, PS256, ES256, ES384, EdDSA or RS512"
+    )]
     Assertion,
 }
 
 impl ClientCredentials {
     /// Reads the form and the `Authorization` header. Two ways at once, or two ids that differ, are refused (TK-6).
     pub(crate) fn read(headers: &HeaderMap, form: &Params) -> Result<Self, CredentialFault> {
-        if form.get("client_assertion").is_some() || form.get("client_assertion_type").is_some() {
-            return Err(CredentialFault::Assertion);
-        }
         let in_form = form.get("client_id");
         let post = form.get("client_secret").map(str::to_owned);
+        if let Some(token) = form.get("client_assertion") {
+            if post.is_some() || headers.contains_key(AUTHORIZATION) {
+                return Err(CredentialFault::TwoMethods);
+            }
+            let assertion = ClientAssertion::read(form.get("client_assertion_type"), token)?;
+            // RFC 7521 section 4.2: the id may be left out, and must be the same if it is not.
+            if in_form.is_some_and(|other| other != assertion.client().as_str()) {
+                return Err(CredentialFault::TwoMethods);
+            }
+            return Ok(Self { id: assertion.client().clone(), presented: Presented::Assertion(Box::new(assertion)) });
+        }
+        if form.get("client_assertion_type").is_some() {
+            return Err(CredentialFault::Assertion);
+        }
         let mut authorization = headers.get_all(AUTHORIZATION).iter();
         let (id, secret) = match (authorization.next(), authorization.next()) {
             (None, _) => {
@@ -66,7 +88,16 @@ impl ClientCredentials {
             }
             (Some(_), Some(_)) => return Err(CredentialFault::TwoMethods),
         };
-        Ok(Self { id: ClientId::new(id).map_err(|_| CredentialFault::ClientId)?, secret })
+        let id = ClientId::new(id).map_err(|_| CredentialFault::ClientId)?;
+        Ok(Self { id, presented: secret.map_or(Presented::Nothing, Presented::Secret) })
+    }
+
+    /// The secret that came along.
+    pub(crate) const fn secret(&self) -> Option<&PresentedSecret> {
+        match &self.presented {
+            Presented::Secret(secret) => Some(secret),
+            Presented::Nothing | Presented::Assertion(_) => None,
+        }
     }
 }
 
@@ -95,7 +126,7 @@ fn form_decode(text: &str) -> Option<String> {
     percent_encoding::percent_decode_str(&spaced).decode_utf8().ok().map(std::borrow::Cow::into_owned)
 }
 
-/// What a session remembers of how its client authenticates.
+/// How the client of a session, or of no session, is expected to authenticate.
 pub(crate) struct Expected {
     pub(crate) provenance: Provenance,
     pub(crate) auth_method: AuthMethod,
@@ -103,53 +134,26 @@ pub(crate) struct Expected {
     pub(crate) adopted_secret: Option<Option<[u8; 32]>>,
 }
 
-impl ClientRules {
-    /// Whether `credentials` are those of the client that a session belongs to. Exactly the registered method, and a
-    /// secret where none is expected is as wrong as the reverse.
-    pub(crate) fn authenticates(&self, ring: &KeyRing, credentials: &ClientCredentials, expected: &Expected) -> bool {
-        let secret = credentials.secret.as_ref();
-        if expected.provenance.has_unproven_secret() {
-            return match expected.adopted_secret {
-                // At the redemption anything goes: it is no authentication, only remembered (SR-16).
-                None => true,
-                Some(None) => secret.is_none(),
-                Some(Some(hash)) => secret.is_some_and(|secret| {
-                    // Also under a retired key: the session outlives it with tokens of a newer one.
-                    ring.for_client_secrets().any(|keys| {
-                        let parts = [credentials.id.as_str().as_bytes(), secret.secret.as_bytes()];
-                        keys.mac_is(Purpose::AdoptedSecret, &parts, &hash)
-                    })
-                }),
-            };
+impl Expected {
+    /// Whether `credentials` are those of a client whose secret proves nothing and is only remembered (SR-16).
+    pub(crate) fn remembers(&self, ring: &KeyRing, credentials: &ClientCredentials) -> bool {
+        let secret = match &credentials.presented {
+            Presented::Nothing => None,
+            Presented::Secret(secret) => Some(secret),
+            Presented::Assertion(_) => return false,
+        };
+        match self.adopted_secret {
+            // At the redemption anything goes: it is no authentication, only remembered.
+            None => true,
+            Some(None) => secret.is_none(),
+            Some(Some(hash)) => secret.is_some_and(|secret| {
+                // Also under a retired key: the session outlives it with tokens of a newer one.
+                ring.for_client_secrets().any(|keys| {
+                    let parts = [credentials.id.as_str().as_bytes(), secret.secret.as_bytes()];
+                    keys.mac_is(Purpose::AdoptedSecret, &parts, &hash)
+                })
+            }),
         }
-        match (expected.auth_method, secret) {
-            (AuthMethod::None, None) => true,
-            (method, Some(presented)) if method.is_confidential() && presented.method == method => {
-                self.secret_is(ring, &credentials.id, presented)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether `credentials` authenticate a pre-registered or sealed confidential client.
-    pub(crate) fn authenticates_confidential(&self, ring: &KeyRing, credentials: &ClientCredentials) -> bool {
-        match (self.auth_method_of(ring, &credentials.id), &credentials.secret) {
-            (Some(method), Some(presented)) => {
-                method.is_confidential()
-                    && presented.method == method
-                    && self.secret_is(ring, &credentials.id, presented)
-            }
-            _ => false,
-        }
-    }
-
-    fn secret_is(&self, ring: &KeyRing, id: &ClientId, presented: &PresentedSecret) -> bool {
-        if let Some(client) = self.pre_registered.get(id) {
-            return client.secret_is(&presented.secret);
-        }
-        // Hashes have one length, so the comparison tells nothing of the secret (TK-7).
-        derive_client_secret(id, ring)
-            .is_some_and(|want| same_bytes(&sha256(want.as_bytes()), &sha256(presented.secret.as_bytes())))
     }
 }
 
@@ -157,6 +161,25 @@ impl PresentedSecret {
     /// The keyed hash that a session of an adopted client keeps.
     pub(crate) fn adopted_hash(&self, ring: &KeyRing, id: &ClientId) -> [u8; 32] {
         ring.sealing().mac(Purpose::AdoptedSecret, &[id.as_str().as_bytes(), self.secret.as_bytes()])
+    }
+}
+
+impl PresentedSecret {
+    /// How it came.
+    pub(crate) const fn method(&self) -> AuthMethod {
+        self.method
+    }
+
+    /// Whether it is the secret of this pinned client.
+    pub(crate) fn is_of(&self, client: &PreRegistered) -> bool {
+        client.secret_is(&self.secret)
+    }
+
+    /// Whether it is the secret that was derived from this sealed id. Hashes have one length, so that the comparison tells
+    /// nothing of the secret (TK-7).
+    pub(crate) fn is_derived_from(&self, id: &ClientId, ring: &KeyRing) -> bool {
+        derive_client_secret(id, ring)
+            .is_some_and(|want| same_bytes(&sha256(want.as_bytes()), &sha256(self.secret.as_bytes())))
     }
 }
 
@@ -169,6 +192,7 @@ impl fmt::Debug for PresentedSecret {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     fn read(header: Option<&str>, form: &str) -> Result<ClientCredentials, CredentialFault> {
         let mut headers = HeaderMap::new();
@@ -184,12 +208,27 @@ mod tests {
 
     #[test]
     fn credentials_are_read_from_one_place() {
-        assert_eq!(read(None, "client_id=abc").unwrap().secret, None);
+        assert_eq!(read(None, "client_id=abc").unwrap().presented, Presented::Nothing);
         let post = read(None, "client_id=abc&client_secret=s").unwrap();
-        assert_eq!(post.secret.unwrap().method, AuthMethod::ClientSecretPost);
+        assert_eq!(post.secret().unwrap().method, AuthMethod::ClientSecretPost);
         let basic = read(Some(&basic_of("a%2Bb:s%25")), "").unwrap();
-        assert_eq!((basic.id.as_str(), basic.secret.unwrap().secret.as_str()), ("a+b", "s%"));
-        assert_eq!(read(Some(&basic_of("abc:")), "client_id=abc").unwrap().secret, None);
+        assert_eq!((basic.id.as_str(), basic.secret().unwrap().secret.as_str()), ("a+b", "s%"));
+        assert_eq!(read(Some(&basic_of("abc:")), "client_id=abc").unwrap().presented, Presented::Nothing);
+    }
+
+    #[test]
+    fn rfc_7521_an_assertion_says_whose_it_is() {
+        let key = crate::testing::AssertionKey::seeded(1);
+        let token = key.assertion("https://a.example/c", "https://mcp.example", Timestamp::from_unix_seconds(1), "1");
+        let kind = "urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+        let form = format!("client_assertion_type={kind}&client_assertion={token}");
+        assert_eq!(read(None, &form).unwrap().id.as_str(), "https://a.example/c");
+        assert!(read(None, &format!("{form}&client_id=https%3A%2F%2Fa.example%2Fc")).is_ok());
+        for more in ["&client_id=other", "&client_secret=s"] {
+            assert_eq!(read(None, &format!("{form}{more}")), Err(CredentialFault::TwoMethods), "{more}");
+        }
+        assert_eq!(read(Some(&basic_of("a:b")), &form), Err(CredentialFault::TwoMethods));
+        assert_eq!(read(None, "client_id=a&client_assertion_type=x"), Err(CredentialFault::Assertion));
     }
 
     #[test]

@@ -5,13 +5,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::{CanonicalRedirect, ClientId};
+use super::keys::{ClientKeys, KeysFault};
+use super::{AuthMethod, CanonicalRedirect, ClientId};
 use crate::text::bounded;
 
 /// More redirect URIs than any client has.
 const MAX_REDIRECTS: usize = 32;
 /// Longest client name that is kept, in characters.
 const MAX_NAME: usize = 64;
+/// Longer than any `jwks_uri`.
+const MAX_URL: usize = 1_024;
 
 /// A client id that is the URL of a document, in the one form that is accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +30,12 @@ pub(crate) enum DocumentFault {
     Off,
     #[error("the URL is not in the one form that a client id may have")]
     Url,
-    #[error("the document's host {0}")]
+    #[error("{0}")]
     Fetch(String),
+    #[error("{0}")]
+    Unreachable(String),
+    #[error("the document is a copy, and the keys are withheld with it")]
+    Copy,
     #[error("too many documents are asked for at this moment")]
     Busy,
     #[error("the document's host answered {0}")]
@@ -37,6 +44,13 @@ pub(crate) enum DocumentFault {
     Invalid(&'static str),
     #[error("the document has no way to authenticate that is supported here: {0}")]
     AuthMethod(String),
+}
+
+impl DocumentFault {
+    /// Whether the same request may work later.
+    pub(crate) const fn may_pass(&self) -> bool {
+        matches!(self, Self::Busy | Self::Copy | Self::Unreachable(_) | Self::Status(403 | 408 | 429 | 500..))
+    }
 }
 
 impl<'a> DocumentUrl<'a> {
@@ -84,17 +98,36 @@ struct RawDocument {
     response_types: Option<Vec<Value>>,
     token_endpoint_auth_method: Option<Value>,
     token_endpoint_auth_methods_supported: Option<Vec<Value>>,
+    jwks: Option<Value>,
+    jwks_uri: Option<Value>,
     client_secret: Option<Value>,
     client_secret_expires_at: Option<Value>,
 }
 
-/// A document that is valid for its URL. A public client: the only kind of a document that is accepted.
+/// A document that is valid for its URL. The client is public, or signs assertions: everybody reads its document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ClientDocument {
     pub(crate) name: String,
+    /// `none` or `private_key_jwt`.
+    pub(crate) auth_method: AuthMethod,
+    /// Where its keys are, if it signs.
+    pub(crate) keys: Option<DocumentKeys>,
+    /// Whether it would do without authenticating.
+    may_be_public: bool,
+    /// Whether it was not its host that gave it to us.
+    pub(crate) is_copy: bool,
     /// Loopback ports removed; those that the gate refuses are left out.
     pub(crate) redirects: Vec<CanonicalRedirect>,
     pub(crate) refresh: bool,
+}
+
+/// Where the keys of a client are that signs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DocumentKeys {
+    /// In the document.
+    Here(ClientKeys),
+    /// At an https URL.
+    At(String),
 }
 
 impl ClientDocument {
@@ -120,9 +153,21 @@ impl ClientDocument {
         if names(&raw.response_types, "code") == Some(false) {
             return Err(DocumentFault::Invalid("its response_types lack code"));
         }
-        raw.may_be_public()?;
+        let keys = raw.keys()?;
+        let (auth_method, may_be_public) = raw.auth_method(keys.is_some())?;
         let redirects = raw.redirects(custom)?;
-        Ok(Self { name, redirects, refresh: names(&raw.grant_types, "refresh_token").unwrap_or(true) })
+        let refresh = names(&raw.grant_types, "refresh_token").unwrap_or(true);
+        Ok(Self { name, auth_method, keys, may_be_public, is_copy: false, redirects, refresh })
+    }
+
+    /// The same as a copy that serves while its host withholds it. The host would withhold the keys, too: a client that
+    /// would do without authenticating does.
+    pub(crate) fn as_copy(mut self) -> Self {
+        self.is_copy = true;
+        if self.may_be_public {
+            self.auth_method = AuthMethod::None;
+        }
+        self
     }
 
     /// Whether `redirect` is one of its own.
@@ -132,20 +177,44 @@ impl ClientDocument {
 }
 
 impl RawDocument {
-    /// The methods that the document offers: its array and its single, preferred one together (SEP-3149); none named means
-    /// `none`. What is common with ours must be `none`: a document that everybody reads can hold no secret (CI-7), and
-    /// signed assertions are not verified here.
-    fn may_be_public(&self) -> Result<(), DocumentFault> {
+    /// How the client authenticates, and whether it would do without. The methods that the document offers are its array
+    /// and its single, preferred one together; none named means `none`. What authenticates wins over `none` where both
+    /// sides know it (SEP-3149). A document that everybody reads can hold no secret (CI-7).
+    fn auth_method(&self, has_keys: bool) -> Result<(AuthMethod, bool), DocumentFault> {
         let single = self.token_endpoint_auth_method.iter();
         let methods: Vec<&Value> = single.chain(self.token_endpoint_auth_methods_supported.iter().flatten()).collect();
         if methods.iter().any(|method| method.as_str().is_none_or(|name| name.starts_with("client_secret"))) {
             return Err(DocumentFault::Invalid("it offers a shared secret"));
         }
-        if methods.is_empty() || methods.iter().any(|method| method.as_str() == Some("none")) {
-            return Ok(());
+        let offers = |wanted: AuthMethod| methods.iter().any(|method| method.as_str() == Some(wanted.as_str()));
+        let may_be_public = methods.is_empty() || offers(AuthMethod::None);
+        match (offers(AuthMethod::PrivateKeyJwt) && has_keys, may_be_public) {
+            (true, may_be_public) => Ok((AuthMethod::PrivateKeyJwt, may_be_public)),
+            (false, true) => Ok((AuthMethod::None, true)),
+            (false, false) => {
+                let names: Vec<&str> = methods.into_iter().filter_map(Value::as_str).collect();
+                Err(DocumentFault::AuthMethod(bounded(&names.join(", "), 80)))
+            }
         }
-        let names: Vec<&str> = methods.into_iter().filter_map(Value::as_str).collect();
-        Err(DocumentFault::AuthMethod(bounded(&names.join(", "), 80)))
+    }
+
+    fn keys(&self) -> Result<Option<DocumentKeys>, DocumentFault> {
+        match (&self.jwks, &self.jwks_uri) {
+            (None, None) => Ok(None),
+            // RFC 7591 section 2: not both.
+            (Some(_), Some(_)) => Err(DocumentFault::Invalid("it has both jwks and jwks_uri")),
+            (Some(jwks), None) => match ClientKeys::parse(jwks.to_string().as_bytes()) {
+                Ok(keys) => Ok(Some(DocumentKeys::Here(keys))),
+                Err(KeysFault::Private) => Err(DocumentFault::Invalid("its jwks holds a private key")),
+                Err(_) => Ok(None),
+            },
+            (None, Some(uri)) => {
+                let uri = uri.as_str().filter(|uri| uri.len() <= MAX_URL && uri.starts_with("https://"));
+                let uri = uri.filter(|uri| Url::parse(uri).is_ok_and(|url| url.as_str() == *uri));
+                let uri = uri.ok_or(DocumentFault::Invalid("its jwks_uri is no canonical https URL"))?;
+                Ok(Some(DocumentKeys::At(uri.to_owned())))
+            }
+        }
     }
 
     fn redirects(&self, custom: &[String]) -> Result<Vec<CanonicalRedirect>, DocumentFault> {
@@ -277,19 +346,46 @@ mod tests {
     }
 
     #[test]
-    fn methods_are_read_from_the_array_and_the_single_value() {
-        let chatgpt = |single: Value, array: Value| {
+    fn sep_3149_what_authenticates_wins_where_both_sides_know_it() {
+        let parsed = |single: Value, array: Value, keys: bool| {
             let mut document = with("token_endpoint_auth_method", single);
             document["token_endpoint_auth_methods_supported"] = array;
-            parse(&document)
+            if keys {
+                document["jwks_uri"] = json!("https://claude.ai/keys");
+            }
+            parse(&document).map(|client| (client.auth_method, client.as_copy().auth_method))
         };
-        assert!(chatgpt(json!("private_key_jwt"), json!(["none", "private_key_jwt"])).is_ok());
-        assert!(chatgpt(json!("none"), json!(["private_key_jwt"])).is_ok());
-        let only = chatgpt(json!("private_key_jwt"), json!(["private_key_jwt"]));
+        let (jwt, both) = (json!("private_key_jwt"), json!(["none", "private_key_jwt"]));
+        let (signs, public) = (AuthMethod::PrivateKeyJwt, AuthMethod::None);
+        assert_eq!(parsed(jwt.clone(), both.clone(), true), Ok((signs, public)));
+        assert_eq!(parsed(json!("none"), json!(["private_key_jwt"]), true), Ok((signs, public)));
+        assert_eq!(parsed(jwt.clone(), json!(["private_key_jwt"]), true), Ok((signs, signs)));
+        assert_eq!(parsed(json!("none"), json!(["none", "tls_client_auth"]), true), Ok((public, public)));
+        // Without keys there is nothing to verify an assertion with.
+        assert_eq!(parsed(jwt.clone(), both, false), Ok((public, public)));
+        let only = parsed(jwt.clone(), json!([jwt]), false);
         assert!(matches!(only, Err(DocumentFault::AuthMethod(_))), "{only:?}");
         let mut silent = document();
         silent.as_object_mut().unwrap().remove("token_endpoint_auth_method");
-        assert!(parse(&silent).is_ok());
+        assert_eq!(parse(&silent).unwrap().auth_method, public);
+    }
+
+    #[test]
+    fn keys_are_in_the_document_or_at_one_https_url() {
+        let jwks: Value = serde_json::from_str(&crate::testing::AssertionKey::seeded(1).jwks()).unwrap();
+        let mut here = with("jwks", jwks.clone());
+        here["token_endpoint_auth_method"] = json!("private_key_jwt");
+        assert!(matches!(parse(&here).unwrap().keys, Some(DocumentKeys::Here(_))));
+        let mut both = here.clone();
+        both["jwks_uri"] = json!("https://claude.ai/keys");
+        assert!(parse(&both).is_err());
+        for uri in [json!("http://claude.ai/keys"), json!("https://claude.ai/a/../keys"), json!(7), json!("file:///x")]
+        {
+            assert!(parse(&with("jwks_uri", uri.clone())).is_err(), "{uri}");
+        }
+        let mut private = jwks;
+        private["keys"][0]["d"] = json!("x");
+        assert!(parse(&with("jwks", private)).is_err());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::session::USER_ID_PREFIX;
+use crate::session::{MACHINE_ID_PREFIX, USER_ID_PREFIX};
 
 /// The longest client id that is looked at, in bytes.
 pub(crate) const MAX_CLIENT_ID: usize = 1_024;
@@ -49,7 +49,7 @@ impl ClientId {
         if !text.bytes().all(|b| (0x21..=0x7e).contains(&b)) {
             return Err(ClientIdError::Bytes);
         }
-        if text.starts_with(USER_ID_PREFIX) {
+        if text.starts_with(USER_ID_PREFIX) || text.starts_with(MACHINE_ID_PREFIX) {
             return Err(ClientIdError::UserNamespace);
         }
         Ok(Self(text))
@@ -103,11 +103,15 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// HTTP Basic.
     ClientSecretBasic,
+    /// A signed assertion (RFC 7523 section 2.2), for clients whose keys are known: from their metadata document, or from
+    /// the operator.
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
-    /// Every method that this server supports; metadata is generated from it (MD-2).
-    pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic];
+    /// Every method that this server supports. Sealed transactions hold the place in this list: it is only added to, at
+    /// the end.
+    pub const ALL: [Self; 4] = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic, Self::PrivateKeyJwt];
 
     /// Its registered name.
     #[must_use]
@@ -116,6 +120,7 @@ impl AuthMethod {
             Self::None => "none",
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -125,10 +130,16 @@ impl AuthMethod {
         Self::ALL.into_iter().find(|method| method.as_str() == name)
     }
 
-    /// Whether clients of this method hold a secret.
+    /// Whether clients of this method hold a secret or a private key.
     #[must_use]
     pub const fn is_confidential(self) -> bool {
         !matches!(self, Self::None)
+    }
+
+    /// Whether what they hold is a secret that this server knows, too.
+    #[must_use]
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::ClientSecretPost | Self::ClientSecretBasic)
     }
 }
 

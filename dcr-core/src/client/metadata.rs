@@ -53,9 +53,12 @@ impl RegistrationRequest {
         let auth_method = match self.token_endpoint_auth_method.as_deref() {
             // RFC 7591 says that an omitted method means client_secret_basic; the clients that omit it are public.
             None => AuthMethod::None,
-            Some(name) => AuthMethod::from_name(name).ok_or_else(|| {
-                metadata("token_endpoint_auth_method must be none, client_secret_post or client_secret_basic")
-            })?,
+            // A registration that is sealed into an id has no room for keys; a metadata document has.
+            Some(name) => {
+                AuthMethod::from_name(name).filter(|method| *method != AuthMethod::PrivateKeyJwt).ok_or_else(|| {
+                    metadata("token_endpoint_auth_method must be none, client_secret_post or client_secret_basic")
+                })?
+            }
         };
         if self.response_types.is_some_and(|types| !types.iter().any(|t| t == "code")) {
             return Err(metadata("response_types must contain \"code\""));

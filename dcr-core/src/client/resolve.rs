@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::platform::KnownPlatform;
 use super::{
     AuthMethod, CanonicalRedirect, ClientDocument, ClientId, DocumentFault, DocumentUrl, ImportedClient, Platform,
     PlatformList, PreRegistered, Provenance, RedirectClass, RedirectFault, SealedClient, SealedId, SoftwareKey,
+    StoredClient, StoredState,
 };
 use crate::config::{AdoptionPolicy, RegistrationPolicy};
+use crate::oauth::ScopeSet;
 use crate::seal::KeyRing;
 
 /// The rules by which ids are resolved; made once, from the operator's configuration.
@@ -19,7 +22,7 @@ pub(crate) struct ClientRules {
     pub(crate) platforms: PlatformList,
     /// Custom-scheme redirect URIs that are allowed, as exact strings.
     pub(crate) custom_redirects: Vec<String>,
-    pub(crate) pre_registered: HashMap<ClientId, PreRegistered>,
+    pub(crate) pre_registered: HashMap<ClientId, Arc<PreRegistered>>,
 }
 
 /// A client id that `resolve` accepted for one redirect URI. Nothing else can make one.
@@ -32,6 +35,8 @@ pub(crate) struct ResolvedClient {
     software: SoftwareKey,
     platform: Platform,
     refresh: bool,
+    scopes: Option<ScopeSet>,
+    remember: Option<Duration>,
 }
 
 impl ResolvedClient {
@@ -61,6 +66,16 @@ impl ResolvedClient {
     }
     pub(crate) const fn refresh(&self) -> bool {
         self.refresh
+    }
+    /// The scopes that it may get at most, if the operator limited them.
+    pub(crate) const fn scopes(&self) -> Option<&ScopeSet> {
+        self.scopes.as_ref()
+    }
+    /// For how long a person's approval is remembered: what the operator said, where anybody else than the client could not
+    /// be listening (CO-5).
+    pub(crate) fn remembers_consent(&self, redirect: &ValidRedirect) -> Option<Duration> {
+        let is_https = redirect.class() != RedirectClass::Loopback && redirect.as_str().starts_with("https:");
+        self.remember.filter(|_| is_https)
     }
 }
 
@@ -96,17 +111,21 @@ pub(crate) enum ResolveFault {
     SealBroken,
     #[error("its metadata document does not serve: {0}")]
     Document(DocumentFault),
+    #[error("the client deleted its registration")]
+    Deleted,
     #[error("the client id looks like a URI")]
     UriLike,
     #[error("the client id is not registered and this server does not adopt it")]
     Unknown,
 }
 
-/// What was looked up of an id: at most one of these is there, since the form of an id says where it is looked for.
+/// What was looked up of an id, as far as its form says that it may be there.
 #[derive(Debug, Default)]
 pub(crate) struct LookedUp {
     /// The client that was imported under this id.
     pub(crate) imported: Option<ImportedClient>,
+    /// The row of this id, if it is pinned, changed or deleted.
+    pub(crate) stored: Option<Arc<StoredClient>>,
     /// The document that it leads to, if it is a URL.
     pub(crate) document: Option<Result<Arc<ClientDocument>, DocumentFault>>,
 }
@@ -118,6 +137,8 @@ struct Candidate {
     name: Option<String>,
     redirects: Vec<CanonicalRedirect>,
     refresh: bool,
+    /// The operator's limits and wishes for a pinned client.
+    pinned: Option<(Option<ScopeSet>, Option<Duration>)>,
 }
 
 impl ClientRules {
@@ -155,6 +176,8 @@ impl ClientRules {
             },
             name: candidate.name,
             refresh: candidate.refresh,
+            scopes: candidate.pinned.as_ref().and_then(|(scopes, _)| scopes.clone()),
+            remember: candidate.pinned.and_then(|(_, remember)| remember),
         };
         Ok((client, ValidRedirect { uri, class, label: known.map(|known| known.label) }))
     }
@@ -168,19 +191,25 @@ impl ClientRules {
         looked_up: &LookedUp,
     ) -> Result<Candidate, ResolveFault> {
         if let Some(client) = self.pre_registered.get(id) {
-            return Ok(Candidate {
-                provenance: Provenance::PreRegistered,
-                auth_method: client.auth_method,
-                name: client.name.clone(),
-                redirects: client.gated(&self.custom_redirects).map_err(ResolveFault::Redirect)?,
-                refresh: true,
-            });
+            return self.pinned(client);
+        }
+        let stored = looked_up.stored.as_deref().filter(|stored| stored.id() == id).map(StoredClient::state);
+        match stored {
+            Some(StoredState::Pinned(client)) => return self.pinned(client),
+            // What was deleted stays dead, whatever else could resolve its id (RFC 7592 section 2.3, AD-8).
+            Some(StoredState::Deleted) => return Err(ResolveFault::Deleted),
+            Some(StoredState::Changed(_)) | None => {}
         }
         if let Some(client) = looked_up.imported.as_ref().filter(|client| client.id() == id) {
             return self.imported(client, class);
         }
         match SealedId::open(id, ring) {
-            SealedId::Genuine(client) => return self.sealed(client, class),
+            SealedId::Genuine(client) => {
+                return match stored {
+                    Some(StoredState::Changed(now)) => self.sealed(now.clone().into(), class),
+                    _ => self.sealed(client, class),
+                };
+            }
             SealedId::Broken => return Err(ResolveFault::SealBroken),
             SealedId::Foreign => {}
         }
@@ -203,6 +232,18 @@ impl ClientRules {
             name: None,
             redirects: vec![uri.clone()],
             refresh: true,
+            pinned: None,
+        })
+    }
+
+    fn pinned(&self, client: &PreRegistered) -> Result<Candidate, ResolveFault> {
+        Ok(Candidate {
+            provenance: Provenance::PreRegistered,
+            auth_method: client.auth_method(),
+            name: client.name.clone(),
+            redirects: client.gated(&self.custom_redirects).map_err(ResolveFault::Redirect)?,
+            refresh: true,
+            pinned: Some((client.scopes.clone(), client.remember)),
         })
     }
 
@@ -217,6 +258,7 @@ impl ClientRules {
             name: client.name,
             redirects: client.redirects,
             refresh: client.refresh,
+            pinned: None,
         })
     }
 
@@ -226,10 +268,11 @@ impl ClientRules {
         }
         Ok(Candidate {
             provenance: Provenance::MetadataDocument,
-            auth_method: AuthMethod::None,
+            auth_method: document.auth_method,
             name: Some(document.name.clone()),
             redirects: document.redirects.clone(),
             refresh: document.refresh,
+            pinned: None,
         })
     }
 
@@ -243,6 +286,7 @@ impl ClientRules {
             name: client.name().map(str::to_owned),
             redirects: client.gated().to_vec(),
             refresh: true,
+            pinned: None,
         })
     }
 
@@ -251,17 +295,6 @@ impl ClientRules {
         let uri = CanonicalRedirect::parse(text, &self.custom_redirects)?;
         let class = class_of(&uri, self.platforms.of(&uri).as_ref());
         if self.registration.allows(class) { Ok(uri) } else { Err(RedirectFault::Policy) }
-    }
-
-    /// The auth method of a pre-registered or sealed client; `None` for an id that nothing but adoption could resolve.
-    pub(crate) fn auth_method_of(&self, ring: &KeyRing, id: &ClientId) -> Option<AuthMethod> {
-        if let Some(client) = self.pre_registered.get(id) {
-            return Some(client.auth_method);
-        }
-        match SealedId::open(id, ring) {
-            SealedId::Genuine(client) => Some(client.auth_method),
-            SealedId::Broken | SealedId::Foreign => None,
-        }
     }
 }
 

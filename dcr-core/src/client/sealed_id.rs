@@ -61,7 +61,8 @@ impl SealedClient {
         let body = Body {
             flags: if self.refresh { FLAG_REFRESH } else { 0 },
             auth_method: match self.auth_method {
-                AuthMethod::None => 0,
+                // Registration refuses keys.
+                AuthMethod::None | AuthMethod::PrivateKeyJwt => 0,
                 AuthMethod::ClientSecretPost => 1,
                 AuthMethod::ClientSecretBasic => 2,
             },

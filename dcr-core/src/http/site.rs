@@ -69,6 +69,7 @@ impl Site {
         prefix: &str,
         resources: &[ValidResource],
         rules: &ClientRules,
+        documents: bool,
         ring: &KeyRing,
         provider: &dyn IdentityProvider,
     ) -> Self {
@@ -80,7 +81,7 @@ impl Site {
             style_hash: pages::style_hash(),
         };
         let server = |client_documents| {
-            metadata::authorization_server(issuer, prefix, resources, rules.registration, client_documents)
+            metadata::authorization_server(issuer, prefix, resources, rules, documents, client_documents)
         };
         // Beside each other: which of the two it is may change while the server runs.
         let (plain, advertising) = (server(false), server(true));

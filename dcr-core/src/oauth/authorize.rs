@@ -67,6 +67,10 @@ impl Inner {
             Refusal::from(Reason::ClientNotAccepted)
         };
         let id = ClientId::new(id).map_err(|error| not_accepted(&error))?;
+        if id.names_a_document() && self.store.blocked(&[Target::ClientId(id.clone())]).await?.is_some() {
+            // Before its host is asked for anything.
+            return Err(Reason::ClientBlocked.into());
+        }
         let looked_up = self.look_up(&id, redirect).await?;
         let (client, redirect) =
             self.rules.resolve(&self.ring, &id, redirect, &looked_up).map_err(|fault| not_accepted(&fault))?;
@@ -79,11 +83,17 @@ impl Inner {
 
     /// What `resolve` needs to know of an id and is not in it: the client that was imported under it, or its document.
     async fn look_up(&self, id: &ClientId, redirect: &str) -> Result<LookedUp, Refusal> {
-        if id.names_a_document() && !self.rules.pre_registered.contains_key(id) {
-            let document = self.documents.find(id, redirect, self.clock.as_ref()).await;
-            return Ok(LookedUp { document: Some(document), ..LookedUp::default() });
+        let stored = self.stored_client(id).await?;
+        if self.rules.pre_registered.contains_key(id)
+            || stored.as_ref().is_some_and(|stored| stored.as_pinned().is_some())
+        {
+            return Ok(LookedUp { stored, ..LookedUp::default() });
         }
-        Ok(LookedUp { imported: self.imported_client(id).await?, ..LookedUp::default() })
+        if id.names_a_document() {
+            let document = self.documents.find(id, Some(redirect), self.clock.as_ref()).await;
+            return Ok(LookedUp { document: Some(document), stored, ..LookedUp::default() });
+        }
+        Ok(LookedUp { imported: self.imported_client(id).await?, stored, ..LookedUp::default() })
     }
 
     /// Everything else of the request: S256 only, a resource of ours, scopes, no unusual branches (AD-13).
@@ -131,10 +141,11 @@ impl Inner {
             return Err(Refusal::new(Reason::ResourceUnknown, "resource and scope must be text"));
         }
         let resource = self.resource(params.get("resource")).ok_or(Reason::ResourceUnknown)?;
-        let ceiling = self.adoption_scopes.as_ref().filter(|_| client.provenance() == Provenance::Adopted);
+        let of_adopted = self.adoption_scopes.as_ref().filter(|_| client.provenance() == Provenance::Adopted);
+        let ceiling = client.scopes().or(of_adopted);
         let allowed = ceiling.map_or_else(|| resource.scope_set.clone(), |most| resource.scope_set.intersection(most));
         if allowed.is_empty() {
-            return Err(Refusal::new(Reason::ScopeTooWide, "unregistered apps get no scope of this resource"));
+            return Err(Refusal::new(Reason::ScopeTooWide, "this app may have no scope of this resource"));
         }
         let scope = scope::granted(params.get("scope"), &allowed);
         Ok(AuthorizeRequest::new(

@@ -29,7 +29,7 @@ const WAIT: Duration = Duration::from_secs(4);
 const OVERLAP: Duration = Duration::from_secs(30);
 const CACHED: u64 = 50_000;
 
-/// Who a session speaks for: what never changes of it, and what is only shown.
+/// Who a token speaks for: what never changes of it, and what is only shown.
 #[derive(Debug, Clone)]
 struct SessionFacts {
     user: User,
@@ -192,9 +192,16 @@ impl Inner {
             Some(known) => known,
             None => self.first_seen(token, key, audience, now).await?,
         };
-        self.hear_revocations().await?;
-        if self.liveness.is_over(principal.session()) {
-            return Err(Reason::TokenRevoked.into());
+        match principal.session() {
+            Some(session) => {
+                self.hear_revocations().await?;
+                if self.liveness.is_over(session) {
+                    return Err(Reason::TokenRevoked.into());
+                }
+            }
+            None => {
+                self.machine(principal.client_id()).await?;
+            }
         }
         Ok(principal)
     }
@@ -214,14 +221,16 @@ impl Inner {
                     TokenFault::Expired => Reason::TokenExpired,
                 })
             })?;
-        let facts = match self.liveness.sessions.get(&claims.session) {
-            Some(facts) => facts,
-            None => self.session_facts(claims.session).await?,
+        let facts = match claims.subject.session() {
+            Some(session) => match self.liveness.sessions.get(&session) {
+                Some(facts) => facts,
+                None => self.session_facts(session).await?,
+            },
+            None => SessionFacts { user: self.machine(&claims.client_id).await?, platform: Platform::other() },
         };
         let principal = Principal::new(PrincipalInner {
             user: facts.user,
-            connection: claims.connection,
-            session: claims.session,
+            subject: claims.subject,
             client_id: claims.client_id,
             platform: facts.platform,
             resource: claims.resource,

@@ -8,13 +8,13 @@ use http::HeaderMap;
 use serde_json::{Value, json};
 
 use super::token::{check_form, required};
-use crate::client::{ClientCredentials, ClientId, basic_credentials};
+use crate::client::{ClientCredentials, ClientId, Expected, Provenance, basic_credentials};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
 use crate::seal::{same_bytes, sha256};
-use crate::session::{AccessToken, Generation, GrantKind, GrantToken, Session};
+use crate::session::{AccessToken, Generation, GrantKind, GrantToken, Session, SessionId, UserId};
 
 /// Resource servers that may introspect: id to hash of the secret.
 #[derive(Default)]
@@ -38,6 +38,19 @@ impl fmt::Debug for ResourceServers {
     }
 }
 
+/// Whose a token is.
+struct Holder {
+    user: UserId,
+    client_id: ClientId,
+    session: Option<SessionId>,
+}
+
+impl Holder {
+    fn of(session: &Session) -> Self {
+        Self { user: session.user.clone(), client_id: session.client_id.clone(), session: Some(session.id) }
+    }
+}
+
 /// Whose tokens the caller may see.
 enum Sight {
     Every,
@@ -48,17 +61,21 @@ impl Inner {
     /// `POST /oauth/introspect`.
     pub(crate) async fn introspect(&self, headers: &HeaderMap, form: &Params) -> Result<Value, Refusal> {
         check_form(form)?;
-        let sight = self.sight(headers, form)?;
+        let sight = self.sight(headers, form).await?;
         let token = required(form, "token")?;
         let now = self.clock.now();
         let active = match AccessToken::verify(token, self.issuer.as_str(), None, now, &self.ring) {
-            Ok(claims) => self.live_session(claims.session, now).await?.map(|session| {
+            Ok(claims) => {
                 let more = json!({
                     "aud": claims.resource, "jti": claims.token_id, "scope": claims.scope.to_string(),
                     "token_type": "Bearer", "iat": claims.issued_at.unix_seconds(), "exp": claims.expires_at.unix_seconds(),
                 });
-                (session, more)
-            }),
+                let holder = match claims.subject.session() {
+                    Some(session) => self.live_session(session, now).await?.map(|session| Holder::of(&session)),
+                    None => self.live_machine(&claims.client_id).await?,
+                };
+                holder.map(|holder| (holder, more))
+            }
             Err(_) => match GrantToken::open(token, GrantKind::Refresh, &self.ring) {
                 Some(grant) => self
                     .live_session(grant.session, now)
@@ -69,44 +86,71 @@ impl Inner {
                             "aud": session.resource, "scope": session.scope.to_string(),
                             "iat": session.advanced_at.unix_seconds(), "exp": session.expires_at.unix_seconds(),
                         });
-                        (session, more)
+                        (Holder::of(&session), more)
                     }),
                 None => None,
             },
         };
-        let visible = active.filter(|(session, _)| match &sight {
+        let visible = active.filter(|(holder, _)| match &sight {
             Sight::Every => true,
-            Sight::Of(client) => session.client_id == *client,
+            Sight::Of(client) => holder.client_id == *client,
         });
-        Ok(visible.map_or_else(|| json!({ "active": false }), |(session, more)| self.describe(&session, more)))
+        Ok(visible.map_or_else(|| json!({ "active": false }), |(holder, more)| self.describe(&holder, more)))
     }
 
-    fn sight(&self, headers: &HeaderMap, form: &Params) -> Result<Sight, Refusal> {
+    async fn sight(&self, headers: &HeaderMap, form: &Params) -> Result<Sight, Refusal> {
         if self.resource_servers.has(headers) {
             return Ok(Sight::Every);
         }
         let client = ClientCredentials::read(headers, form)
             .map_err(|fault| Refusal::new(Reason::ClientAuthentication, fault.to_string()))?;
-        if self.rules.authenticates_confidential(&self.ring, &client) {
-            Ok(Sight::Of(client.id))
-        } else {
-            Err(Reason::ClientAuthentication.into())
+        let expected = match self.expected_of(&client.id).await? {
+            Some(expected) if expected.provenance == Provenance::MetadataDocument => self.described(&client.id).await?,
+            Some(expected) => expected,
+            None => return Err(Reason::ClientAuthentication.into()),
+        };
+        if !expected.auth_method.is_confidential() {
+            return Err(Reason::ClientAuthentication.into());
+        }
+        let authenticated = self.authenticate_client(&client, &expected).await?;
+        self.use_up(&authenticated).await?;
+        Ok(Sight::Of(client.id))
+    }
+
+    /// A client whose keys its document names.
+    async fn described(&self, id: &ClientId) -> Result<Expected, Refusal> {
+        let document = self.documents.find(id, None, self.clock.as_ref()).await;
+        let document = document.map_err(|_| Reason::ClientAuthentication)?;
+        Ok(Expected {
+            provenance: Provenance::MetadataDocument,
+            auth_method: document.auth_method,
+            adopted_secret: None,
+        })
+    }
+
+    async fn live_machine(&self, id: &ClientId) -> Result<Option<Holder>, Refusal> {
+        match self.machine(id).await {
+            Ok(user) => Ok(Some(Holder { user: user.id, client_id: id.clone(), session: None })),
+            Err(refusal) if refusal.reason() == Reason::TokenRevoked => Ok(None),
+            Err(refusal) => Err(refusal),
         }
     }
 
-    async fn live_session(&self, id: crate::session::SessionId, now: Timestamp) -> Result<Option<Session>, Refusal> {
+    async fn live_session(&self, id: SessionId, now: Timestamp) -> Result<Option<Session>, Refusal> {
         let view = self.store.session(id).await?;
         Ok(view.map(|view| view.session).filter(|session| session.ended.is_none() && now < session.absolute_expires_at))
     }
 
-    fn describe(&self, session: &Session, more: Value) -> Value {
+    fn describe(&self, holder: &Holder, more: Value) -> Value {
         let mut answer = json!({
             "active": true,
             "iss": self.issuer.as_str(),
-            "sub": session.user.as_str(),
-            "client_id": session.client_id.as_str(),
-            "sid": session.id.to_string(),
+            "sub": holder.user.as_str(),
+            "client_id": holder.client_id.as_str(),
         });
+        if let Some(session) = holder.session {
+            answer["sid"] = json!(session.to_string());
+        }
         if let (Some(answer), Value::Object(more)) = (answer.as_object_mut(), more) {
             answer.extend(more);
         }

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::AuthMethod;
+use crate::client::{ASSERTION_ALGORITHMS, AuthMethod, ClientRules};
 use crate::config::{Issuer, RegistrationPolicy, ValidResource};
 use crate::oauth::scope::OFFLINE_ACCESS;
 
@@ -12,13 +12,22 @@ pub(crate) fn authorization_server(
     issuer: &Issuer,
     prefix: &str,
     resources: &[ValidResource],
-    registration: RegistrationPolicy,
+    rules: &ClientRules,
+    documents: bool,
     client_documents: bool,
 ) -> Value {
     let endpoint = |name: &str| format!("{}{prefix}/{name}", issuer.as_str());
-    let methods: Vec<&str> = AuthMethod::ALL.iter().map(|method| method.as_str()).collect();
+    let pinned = || rules.pre_registered.values();
+    // Registered clients have no keys here: only documents, and what the operator pinned, can bring some.
+    let signs = documents || pinned().any(|client| client.auth_method() == AuthMethod::PrivateKeyJwt);
+    let supported = || AuthMethod::ALL.iter().filter(|method| signs || **method != AuthMethod::PrivateKeyJwt);
+    let methods: Vec<&str> = supported().map(|method| method.as_str()).collect();
     let confidential: Vec<&str> =
-        AuthMethod::ALL.iter().filter(|method| method.is_confidential()).map(|method| method.as_str()).collect();
+        supported().filter(|method| method.is_confidential()).map(|method| method.as_str()).collect();
+    let mut grants = vec!["authorization_code", "refresh_token"];
+    if pinned().any(|client| client.machine) {
+        grants.push("client_credentials");
+    }
     let mut scopes: Vec<&str> = resources.iter().flat_map(|resource| resource.scope_set.iter()).collect();
     scopes.sort_unstable();
     scopes.dedup();
@@ -33,7 +42,7 @@ pub(crate) fn authorization_server(
         "jwks_uri": format!("{}/.well-known/jwks.json", issuer.as_str()),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "grant_types_supported": grants,
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,
         "introspection_endpoint_auth_methods_supported": confidential,
@@ -45,7 +54,13 @@ pub(crate) fn authorization_server(
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["EdDSA"],
     });
-    if registration != RegistrationPolicy::Off {
+    if signs {
+        let algorithms: Vec<&str> = ASSERTION_ALGORITHMS.iter().map(|(_, name)| *name).collect();
+        for endpoint in ["token", "revocation", "introspection"] {
+            document[format!("{endpoint}_endpoint_auth_signing_alg_values_supported")] = json!(algorithms);
+        }
+    }
+    if rules.registration != RegistrationPolicy::Off {
         document["registration_endpoint"] = Value::String(endpoint("register"));
     }
     if client_documents {

@@ -1,17 +1,19 @@
 //! The steps of the protocol, in the order of a flow: metadata, register, authorize, consent, callback, token, bearer,
-//! revoke, introspect. Each takes a typed request and ends in one typed outcome.
+//! revoke, introspect; machine clients beside them. Each takes a typed request and ends in one typed outcome.
 
+mod authenticate_client;
 pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod callback;
 pub(crate) mod consent;
-pub(crate) mod imported;
 pub(crate) mod introspect;
+pub(crate) mod machine;
 pub(crate) mod metadata;
 pub(crate) mod pkce;
 pub(crate) mod register;
 pub(crate) mod revoke;
 mod scope;
+pub(crate) mod stored;
 pub(crate) mod token;
 pub(crate) mod transaction;
 

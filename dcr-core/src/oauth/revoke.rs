@@ -20,6 +20,9 @@ impl Inner {
         check_form(form)?;
         let client = ClientCredentials::read(headers, form)?;
         let token = required(form, "token")?;
+        if self.is_machine_token(token) {
+            return Err(Reason::RevocationUnsupported.into());
+        }
         let named = self.session_of(token);
         let session = match named {
             Some(id) => self.store.session(id).await?.map(|view| view.session),
@@ -34,9 +37,8 @@ impl Inner {
             // Before the code is redeemed, and in a row that went back in time to there, none is known.
             adopted_secret: (session.generation != Generation::CODE).then_some(session.adopted_secret),
         };
-        if !self.rules.authenticates(&self.ring, &client, &expected) {
-            return Err(Reason::ClientAuthentication.into());
-        }
+        let authenticated = self.authenticate_client(&client, &expected).await?;
+        self.use_up(&authenticated).await?;
         let now = self.clock.now();
         let event = about(self.event(EventKind::Revoked, REASON)?, &session);
         let ended = self.store.revoke(Ending::of(Target::Session(session.id), REASON, now, event)).await?;
@@ -47,8 +49,8 @@ impl Inner {
     /// A token that is dead, unknown or another client's. A client that can authenticate must; one that nothing but
     /// adoption could resolve is told so only if the token is not one of ours either.
     async fn nothing_to_revoke(&self, client: &ClientCredentials, ours: bool) -> Result<(), Refusal> {
-        match self.expected_of(&client.id) {
-            Some(expected) if self.rules.authenticates(&self.ring, client, &expected) => Ok(()),
+        match self.expected_of(&client.id).await? {
+            Some(expected) if self.could_be(client, &expected).await? => Ok(()),
             Some(_) => Err(Reason::ClientAuthentication.into()),
             None if ours || self.is_imported(&client.id).await? => Ok(()),
             None => Err(Reason::ClientUnknown.into()),

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::pkce::CodeChallenge;
 use super::{ScopeSet, scope};
-use crate::client::{AuthMethod, ClientCredentials, ClientId, CredentialFault, Expected, Provenance};
+use crate::client::{ClientCredentials, CredentialFault, Expected};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
 use crate::record::{Event, EventKind};
 use crate::seal::b64;
-use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session};
+use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session, Subject};
 use crate::store::{Advance, Advanced, CatchUp, Ending, EventQuery, Target};
 
 /// A complete and correct redemption that comes again is a double submit for this long, and a replay after it.
@@ -57,6 +57,9 @@ impl Inner {
         match required(form, "grant_type")? {
             "authorization_code" => self.redeem(&ClientCredentials::read(headers, form)?, form).await,
             "refresh_token" => self.refresh(&ClientCredentials::read(headers, form)?, form).await,
+            "client_credentials" if self.may_have_machines().await? => {
+                self.machine_token(&ClientCredentials::read(headers, form)?, form).await
+            }
             _ => Err(Reason::GrantTypeUnsupported.into()),
         }
     }
@@ -68,7 +71,14 @@ impl Inner {
             return Err(self.no_such_grant(client, Reason::CodeInvalid).await?);
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
-        self.code_is_bound(&session, client, form)?;
+        if client.id != session.client_id {
+            return Err(of_another("client_id"));
+        }
+        let expected =
+            Expected { provenance: session.provenance, auth_method: session.auth_method, adopted_secret: None };
+        let authenticated = self.authenticate_client(client, &expected).await?;
+        self.code_is_bound(&session, form)?;
+        self.use_up(&authenticated).await?;
         let now = self.clock.now();
         let secret = self.secret_to_remember(&session, client);
         let advance = Advance {
@@ -88,24 +98,15 @@ impl Inner {
         }
     }
 
-    /// I-4: presented id, exact redirect, verifier, resource; then the client's own credentials. Nothing has moved yet.
-    fn code_is_bound(&self, session: &Session, client: &ClientCredentials, form: &Params) -> Result<(), Refusal> {
-        let mismatch =
-            |what: &str| Refusal::new(Reason::CodeMismatch, format!("the code was issued for another {what}"));
-        if client.id != session.client_id {
-            return Err(mismatch("client_id"));
-        }
-        let expected =
-            Expected { provenance: session.provenance, auth_method: session.auth_method, adopted_secret: None };
-        if !self.rules.authenticates(&self.ring, client, &expected) {
-            return Err(Reason::ClientAuthentication.into());
-        }
+    /// I-4, after the presented id and the client's own credentials: exact redirect, verifier, resource. Nothing has moved
+    /// yet.
+    fn code_is_bound(&self, session: &Session, form: &Params) -> Result<(), Refusal> {
         if required(form, "redirect_uri")? != session.redirect_uri {
-            return Err(mismatch("redirect_uri"));
+            return Err(of_another("redirect_uri"));
         }
         let verifier = required(form, "code_verifier")?;
         if !CodeChallenge::parse(&session.code_challenge).is_some_and(|c| c.is_answered_by(verifier)) {
-            return Err(mismatch("code_verifier"));
+            return Err(of_another("code_verifier"));
         }
         self.resource_is_the_sessions(session, form)
     }
@@ -139,12 +140,18 @@ impl Inner {
             adopted_secret: (!ahead || session.generation != Generation::CODE).then_some(session.adopted_secret),
         };
         let now = self.clock.now();
-        if !self.rules.authenticates(&self.ring, client, &expected) {
-            self.another_secret(&session, grant.generation, now).await?;
-            return Err(Reason::ClientAuthentication.into());
-        }
+        let authenticated = match self.authenticate_client(client, &expected).await {
+            Ok(authenticated) => authenticated,
+            Err(refusal) => {
+                if refusal.reason() == Reason::ClientAuthentication {
+                    self.another_secret(&session, grant.generation, now).await?;
+                }
+                return Err(refusal);
+            }
+        };
         self.resource_is_the_sessions(&session, form)?;
         let scope = self.refreshed_scope(&session, form)?;
+        self.use_up(&authenticated).await?;
         if ahead {
             return self.ahead_of_its_row(&session, grant.generation, client, scope, now).await;
         }
@@ -250,8 +257,7 @@ impl Inner {
         let expires_at = (now + self.lifetimes.access_token).min(session.absolute_expires_at);
         let claims = AccessTokenClaims {
             user: session.user.clone(),
-            connection: session.connection,
-            session: session.id,
+            subject: Subject::Person { connection: session.connection, session: session.id },
             client_id: session.client_id.clone(),
             resource: session.resource.clone(),
             scope,
@@ -259,12 +265,22 @@ impl Inner {
             expires_at,
             token_id: b64(&crate::random::bytes::<16>(self.random.as_ref())?),
         };
-        let token = AccessToken::sign(&claims, self.issuer.as_str(), &self.ring).ok_or(Reason::Internal)?;
+        let refresh = session.refreshable.then(|| GrantToken::seal(session.id, session.generation, &self.ring));
+        self.signed(&claims, refresh)
+    }
+
+    /// The answer with these claims in an access token.
+    pub(super) fn signed(
+        &self,
+        claims: &AccessTokenClaims,
+        refresh_token: Option<String>,
+    ) -> Result<TokenResponse, Refusal> {
+        let token = AccessToken::sign(claims, self.issuer.as_str(), &self.ring).ok_or(Reason::Internal)?;
         Ok(TokenResponse {
             access_token: token.as_str().to_owned(),
             token_type: "Bearer",
-            expires_in: expires_at.since(now).as_secs(),
-            refresh_token: session.refreshable.then(|| GrantToken::seal(session.id, session.generation, &self.ring)),
+            expires_in: claims.expires_at.since(claims.issued_at).as_secs(),
+            refresh_token,
             scope: claims.scope.to_string(),
         })
     }
@@ -272,8 +288,8 @@ impl Inner {
     /// No valid MAC: `invalid_client` if nothing but adoption could resolve the id, so that the client registers anew;
     /// else its credentials decide, else the grant is dead.
     async fn no_such_grant(&self, client: &ClientCredentials, dead: Reason) -> Result<Refusal, Refusal> {
-        Ok(match self.expected_of(&client.id) {
-            Some(expected) if self.rules.authenticates(&self.ring, client, &expected) => dead.into(),
+        Ok(match self.expected_of(&client.id).await? {
+            Some(expected) if self.could_be(client, &expected).await? => dead.into(),
             Some(_) => Reason::ClientAuthentication.into(),
             // Whatever secret it brings: what an imported client had is not known here.
             None if self.is_imported(&client.id).await? => dead.into(),
@@ -281,20 +297,9 @@ impl Inner {
         })
     }
 
-    /// How a client authenticates outside of any session; nothing for one whom only the store, or adoption, could know.
-    pub(crate) fn expected_of(&self, id: &ClientId) -> Option<Expected> {
-        if let Some(auth_method) = self.rules.auth_method_of(&self.ring, id) {
-            return Some(Expected { provenance: Provenance::Sealed, auth_method, adopted_secret: None });
-        }
-        // Its document is not asked for here: a public client either way.
-        let provenance = Provenance::MetadataDocument;
-        let described = Expected { provenance, auth_method: AuthMethod::None, adopted_secret: None };
-        self.documents.may_be_client(id).then_some(described)
-    }
-
     /// The hash of a secret that proves nothing but is required from now on (SR-16).
     fn secret_to_remember(&self, session: &Session, client: &ClientCredentials) -> Option<[u8; 32]> {
-        let secret = client.secret.as_ref().filter(|_| session.provenance.has_unproven_secret())?;
+        let secret = client.secret().filter(|_| session.provenance.has_unproven_secret())?;
         Some(secret.adopted_hash(&self.ring, &client.id))
     }
 
@@ -341,6 +346,10 @@ impl Inner {
             tracing::error!(target: "dcr", %error, reason = reason.as_str(), "an anomaly could not be recorded");
         }
     }
+}
+
+fn of_another(what: &str) -> Refusal {
+    Refusal::new(Reason::CodeMismatch, format!("the code was issued for another {what}"))
 }
 
 pub(crate) fn about(event: Event, session: &Session) -> Event {

@@ -35,12 +35,18 @@ pub enum EventKind {
     RecoveryOpened,
     /// A refresh token that was ahead of its session's row was accepted in the recovery window.
     Recovered,
+    /// A machine client got a token of its own; at most one event an hour for each.
+    MachineSignedIn,
+    /// A client was pinned with the operator's command, its pin changed, or taken away.
+    ClientPinned,
+    /// A registered client changed its registration, or deleted it (RFC 7592).
+    ClientChanged,
     /// Something that should not happen: a replay, a token ahead of its row, another client's token.
     Anomaly,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::SignedIn,
         Self::Adopted,
         Self::Refused,
@@ -51,6 +57,9 @@ impl EventKind {
         Self::Imported,
         Self::RecoveryOpened,
         Self::Recovered,
+        Self::MachineSignedIn,
+        Self::ClientPinned,
+        Self::ClientChanged,
         Self::Anomaly,
     ];
 
@@ -68,6 +77,9 @@ impl EventKind {
             Self::Imported => "imported",
             Self::RecoveryOpened => "recovery_opened",
             Self::Recovered => "recovered",
+            Self::MachineSignedIn => "machine_signed_in",
+            Self::ClientPinned => "client_pinned",
+            Self::ClientChanged => "client_changed",
             Self::Anomaly => "anomaly",
         }
     }

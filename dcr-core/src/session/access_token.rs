@@ -15,7 +15,7 @@ use crate::seal::{KeyRing, KeySet, b64, unb64};
 /// The longest access token that is looked at.
 const MAX_TOKEN: usize = 8 * 1024;
 
-/// The claims, on the wire. Every one is required and has one JSON type (RS-4).
+/// The claims, on the wire. Every one that belongs to its subject is required, and has one JSON type (RS-4).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Wire {
     iss: String,
@@ -23,19 +23,39 @@ struct Wire {
     sub: String,
     client_id: String,
     scope: String,
-    sid: String,
-    con: String,
+    /// Session and connection: both for a person, neither for a machine client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sid: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    con: Option<String>,
     iat: i64,
     exp: i64,
     jti: String,
+}
+
+/// Who a token speaks for, beside its `sub`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// A person, in one session.
+    Person { connection: ConnectionId, session: SessionId },
+    /// The client itself (RFC 6749 section 4.4, RFC 9068 section 5): no person, no session, no row.
+    Machine,
+}
+
+impl Subject {
+    pub(crate) const fn session(self) -> Option<SessionId> {
+        match self {
+            Self::Person { session, .. } => Some(session),
+            Self::Machine => None,
+        }
+    }
 }
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AccessTokenClaims {
     pub(crate) user: UserId,
-    pub(crate) connection: ConnectionId,
-    pub(crate) session: SessionId,
+    pub(crate) subject: Subject,
     pub(crate) client_id: ClientId,
     pub(crate) resource: String,
     pub(crate) scope: ScopeSet,
@@ -67,14 +87,18 @@ impl AccessToken {
     /// Signs `claims` under the ring's first secret.
     pub(crate) fn sign(claims: &AccessTokenClaims, issuer: &str, ring: &KeyRing) -> Option<Self> {
         let keys = ring.sealing();
+        let (sid, con) = match claims.subject {
+            Subject::Person { connection, session } => (Some(session.to_string()), Some(connection.to_string())),
+            Subject::Machine => (None, None),
+        };
         let wire = Wire {
             iss: issuer.to_owned(),
             aud: claims.resource.clone(),
             sub: claims.user.as_str().to_owned(),
             client_id: claims.client_id.as_str().to_owned(),
             scope: claims.scope.to_string(),
-            sid: claims.session.to_string(),
-            con: claims.connection.to_string(),
+            sid,
+            con,
             iat: claims.issued_at.unix_seconds(),
             exp: claims.expires_at.unix_seconds(),
             jti: claims.token_id.clone(),
@@ -112,7 +136,12 @@ impl AccessToken {
 
     /// The session of a token that this server signed, lapsed or not: for its revocation.
     pub(crate) fn session_of(token: &str, issuer: &str, ring: &KeyRing) -> Option<SessionId> {
-        Self::open(token, ring).filter(|wire| wire.iss == issuer)?.sid.parse().ok()
+        Self::open(token, ring).filter(|wire| wire.iss == issuer)?.sid?.parse().ok()
+    }
+
+    /// Whether it is a token that this server signed for a machine client, lapsed or not.
+    pub(crate) fn is_machines(token: &str, issuer: &str, ring: &KeyRing) -> bool {
+        Self::open(token, ring).is_some_and(|wire| wire.iss == issuer && wire.sid.is_none())
     }
 
     fn open(token: &str, ring: &KeyRing) -> Option<Wire> {
@@ -132,10 +161,17 @@ impl AccessToken {
 
 impl Wire {
     fn claims(self) -> Option<AccessTokenClaims> {
+        let user: UserId = self.sub.parse().ok()?;
+        let subject = match (self.sid, self.con) {
+            (Some(sid), Some(con)) if !user.is_machine() => {
+                Subject::Person { connection: con.parse().ok()?, session: sid.parse().ok()? }
+            }
+            (None, None) if user.is_machine() => Subject::Machine,
+            _ => return None,
+        };
         Some(AccessTokenClaims {
-            user: self.sub.parse().ok()?,
-            connection: self.con.parse().ok()?,
-            session: self.sid.parse().ok()?,
+            user,
+            subject,
             client_id: ClientId::new(self.client_id).ok()?,
             resource: self.aud,
             scope: ScopeSet::parse_lossy(&self.scope),
@@ -182,8 +218,10 @@ mod tests {
     fn claims() -> AccessTokenClaims {
         AccessTokenClaims {
             user: UserId::derive("i", "t", "o"),
-            connection: ConnectionId::from_bytes([1; 16]),
-            session: SessionId::from_bytes([2; 16]),
+            subject: Subject::Person {
+                connection: ConnectionId::from_bytes([1; 16]),
+                session: SessionId::from_bytes([2; 16]),
+            },
             client_id: ClientId::new("client-1").unwrap(),
             resource: AUDIENCE.to_owned(),
             scope: ScopeSet::parse_lossy("mcp"),
@@ -222,7 +260,7 @@ mod tests {
     fn rs_03_only_our_exact_header_is_read() {
         let payload = serde_json::to_string(&serde_json::json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": claims().user.as_str(), "client_id": "client-1", "scope": "mcp",
-            "sid": claims().session.to_string(), "con": claims().connection.to_string(), "iat": 1000, "exp": 1900, "jti": "j",
+            "sid": SessionId::from_bytes([2; 16]).to_string(), "con": ConnectionId::from_bytes([1; 16]).to_string(), "iat": 1000, "exp": 1900, "jti": "j",
         }))
         .unwrap();
         let kid = ring(1).sealing().signing_kid().to_owned();
@@ -245,7 +283,7 @@ mod tests {
     fn rs_04_claims_of_the_wrong_type_or_missing_are_refused() {
         let good = serde_json::json!({
             "iss": ISSUER, "aud": AUDIENCE, "sub": claims().user.as_str(), "client_id": "client-1", "scope": "mcp",
-            "sid": claims().session.to_string(), "con": claims().connection.to_string(), "iat": 1000, "exp": 1900, "jti": "j",
+            "sid": SessionId::from_bytes([2; 16]).to_string(), "con": ConnectionId::from_bytes([1; 16]).to_string(), "iat": 1000, "exp": 1900, "jti": "j",
         });
         let head = header(ring(1).sealing());
         for (name, value) in [
@@ -266,6 +304,23 @@ mod tests {
             let mut changed = good.clone();
             changed.as_object_mut().unwrap().remove(name);
             assert!(verify(&forge(&head, &changed.to_string()), 1_000).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn i_07_a_machine_has_no_session_and_a_person_has_one() {
+        let machine =
+            AccessTokenClaims { user: UserId::of_machine(ISSUER, "client-1"), subject: Subject::Machine, ..claims() };
+        let token = AccessToken::sign(&machine, ISSUER, &ring(1)).unwrap();
+        assert_eq!(verify(token.as_str(), 1_000), Ok(machine.clone()));
+        assert!(AccessToken::is_machines(token.as_str(), ISSUER, &ring(1)));
+        assert_eq!(AccessToken::session_of(token.as_str(), ISSUER, &ring(1)), None);
+        for mixed in [
+            AccessTokenClaims { user: claims().user, ..machine.clone() },
+            AccessTokenClaims { subject: claims().subject, ..machine },
+        ] {
+            let token = AccessToken::sign(&mixed, ISSUER, &ring(1)).unwrap();
+            assert_eq!(verify(token.as_str(), 1_000), Err(TokenFault::Invalid));
         }
     }
 }

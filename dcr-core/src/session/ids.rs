@@ -102,8 +102,12 @@ impl EventId {
 /// The prefix of every user id; no client id may begin with it (I-7, AD-5).
 pub(crate) const USER_ID_PREFIX: &str = "usr_";
 
+/// The prefix of the `sub` of machine clients; no client id may begin with it either.
+pub(crate) const MACHINE_ID_PREFIX: &str = "svc_";
+
 /// A user: `usr_` and SHA-256 over a label, the upstream issuer, the tenant and the object id. Never keyed, never
-/// rotated, never an e-mail address (ME-8). This is the `sub` of access tokens.
+/// rotated, never an e-mail address (ME-8). This is the `sub` of access tokens. In those of a machine client, which has
+/// tokens without a person, it begins with `svc_`; no row belongs to it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(String);
 
@@ -113,6 +117,18 @@ impl UserId {
     pub fn derive(issuer: &str, tenant: &str, object_id: &str) -> Self {
         let hash = digest("dcr/v1/user", &[issuer.as_bytes(), tenant.as_bytes(), object_id.as_bytes()]);
         Self(format!("{USER_ID_PREFIX}{}", b64(&hash)))
+    }
+
+    /// The `sub` of the machine client that `issuer`, this server, knows as `client_id`.
+    pub(crate) fn of_machine(issuer: &str, client_id: &str) -> Self {
+        let hash = digest("dcr/v1/machine", &[issuer.as_bytes(), client_id.as_bytes()]);
+        Self(format!("{MACHINE_ID_PREFIX}{}", b64(&hash)))
+    }
+
+    /// Whether it is the `sub` of a machine client and no person's.
+    #[must_use]
+    pub fn is_machine(&self) -> bool {
+        self.0.starts_with(MACHINE_ID_PREFIX)
     }
 
     /// The text.
@@ -126,7 +142,8 @@ impl FromStr for UserId {
     type Err = NotAnId;
 
     fn from_str(text: &str) -> Result<Self, NotAnId> {
-        let hash = text.strip_prefix(USER_ID_PREFIX).ok_or(NotAnId)?;
+        let prefixed = text.strip_prefix(USER_ID_PREFIX).or_else(|| text.strip_prefix(MACHINE_ID_PREFIX));
+        let hash = prefixed.ok_or(NotAnId)?;
         let shaped = hash.len() == 43 && hash.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
         if shaped { Ok(Self(text.to_owned())) } else { Err(NotAnId) }
     }

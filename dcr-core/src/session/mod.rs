@@ -9,10 +9,10 @@ mod ids;
 mod principal;
 mod records;
 
-pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, TokenFault, jwks};
+pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, Subject, TokenFault, jwks};
 pub(crate) use self::grant::{GrantKind, GrantToken};
-pub(crate) use self::ids::USER_ID_PREFIX;
 pub use self::ids::{ConnectionId, EventId, NotAnId, SessionId, UserId};
+pub(crate) use self::ids::{MACHINE_ID_PREFIX, USER_ID_PREFIX};
 pub(crate) use self::principal::Inner as PrincipalInner;
 pub use self::principal::Principal;
 pub use self::records::{Connection, Generation, Session, SessionEnd, User};

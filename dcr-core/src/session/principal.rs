@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ConnectionId, SessionId, User, UserId};
+use super::{ConnectionId, SessionId, Subject, User, UserId};
 use crate::client::{ClientId, Platform};
 use crate::clock::Timestamp;
 use crate::oauth::ScopeSet;
@@ -14,8 +14,7 @@ pub struct Principal(Arc<Inner>);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inner {
     pub(crate) user: User,
-    pub(crate) connection: ConnectionId,
-    pub(crate) session: SessionId,
+    pub(crate) subject: Subject,
     pub(crate) client_id: ClientId,
     pub(crate) platform: Platform,
     pub(crate) resource: String,
@@ -28,7 +27,8 @@ impl Principal {
         Self(Arc::new(inner))
     }
 
-    /// The user: issuer, tenant, object id, name and e-mail.
+    /// The user: issuer, tenant, object id, name and e-mail. Of a machine client: this server, no tenant, the client id, and
+    /// the name that the operator gave it.
     #[must_use]
     pub fn user(&self) -> &User {
         &self.0.user
@@ -40,16 +40,25 @@ impl Principal {
         &self.0.user.id
     }
 
-    /// The connection: this user's use of this software.
+    /// Whether this is a machine client, acting for itself and for no person (`client_credentials`).
     #[must_use]
-    pub fn connection(&self) -> ConnectionId {
-        self.0.connection
+    pub fn is_machine(&self) -> bool {
+        self.0.subject == Subject::Machine
     }
 
-    /// The session that the token belongs to.
+    /// The connection: this user's use of this software. A machine client has none.
     #[must_use]
-    pub fn session(&self) -> SessionId {
-        self.0.session
+    pub fn connection(&self) -> Option<ConnectionId> {
+        match self.0.subject {
+            Subject::Person { connection, .. } => Some(connection),
+            Subject::Machine => None,
+        }
+    }
+
+    /// The session that the token belongs to. A machine client has none.
+    #[must_use]
+    pub fn session(&self) -> Option<SessionId> {
+        self.0.subject.session()
     }
 
     /// The client id, byte for byte as it was presented at authorize.

@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, Revocation,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
     SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
-use crate::client::{ClientId, ImportedClient};
+use crate::client::{ClientId, ImportedClient, StoredClient};
 use crate::clock::Timestamp;
 use crate::record::Event;
 use crate::seal::Secret;
@@ -41,6 +41,8 @@ struct Tables {
     secret: Option<Secret>,
     imported: BTreeMap<ClientId, ImportedClient>,
     recovery_until: Option<Timestamp>,
+    clients: BTreeMap<ClientId, StoredClient>,
+    used_up: BTreeMap<[u8; 32], Timestamp>,
 }
 
 impl MemoryStore {
@@ -143,6 +145,45 @@ impl Store for MemoryStore {
         Ok(!self.tables()?.imported.is_empty())
     }
 
+    async fn client(&self, id: &ClientId) -> Result<Option<StoredClient>, StoreError> {
+        Ok(self.tables()?.clients.get(id).cloned())
+    }
+
+    async fn has_clients(&self) -> Result<bool, StoreError> {
+        Ok(!self.tables()?.clients.is_empty())
+    }
+
+    async fn clients(&self, after: Option<&ClientId>, limit: u32) -> Result<Vec<StoredClient>, StoreError> {
+        let tables = self.tables()?;
+        let limit = usize::try_from(limit.clamp(1, 1_000)).unwrap_or(1_000);
+        let clients = tables.clients.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        Ok(clients.take(limit).map(|(_, client)| client.clone()).collect())
+    }
+
+    async fn put_client(&self, change: PutClient) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        if tables.clients.get(change.client.id()).map(StoredClient::version) != change.instead_of {
+            return Ok(false);
+        }
+        tables.write(vec![change.event])?;
+        tables.clients.insert(change.client.id().clone(), change.client);
+        Ok(true)
+    }
+
+    async fn unpin_client(&self, id: &ClientId, event: Event) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        if tables.clients.get(id).is_none_or(|client| client.as_pinned().is_none()) {
+            return Ok(false);
+        }
+        tables.write(vec![event])?;
+        tables.clients.remove(id);
+        Ok(true)
+    }
+
+    async fn use_up(&self, id: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.tables()?.used_up.insert(*id, until).is_none())
+    }
+
     async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
         let mut tables = self.tables()?;
         tables.write(vec![event])?;
@@ -195,6 +236,8 @@ impl Store for MemoryStore {
             blocks: count(tables.blocks.len()),
             events: count(tables.events.len()),
             imported_clients: count(tables.imported.len()),
+            clients: count(tables.clients.len()),
+            used_up: count(tables.used_up.len()),
         })
     }
 
@@ -248,6 +291,12 @@ impl Store for MemoryStore {
             tables.sessions.remove(&id);
             swept += 1;
         }
+        let mut left = limit;
+        tables.used_up.retain(|_, until| {
+            let goes = *until < before && left > 0;
+            left -= u32::from(goes);
+            !goes
+        });
         Ok(swept)
     }
 

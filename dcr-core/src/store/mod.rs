@@ -26,7 +26,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use self::memory::MemoryStore;
-use crate::client::{ClientId, ImportedClient, Platform, SoftwareKey};
+use crate::client::{ClientId, ImportedClient, Platform, SoftwareKey, StoredClient};
 use crate::clock::Timestamp;
 use crate::record::Event;
 use crate::seal::Secret;
@@ -268,6 +268,18 @@ impl Target {
     }
 }
 
+/// What [`Store::put_client`] writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct PutClient {
+    /// The row as it will be.
+    pub client: StoredClient,
+    /// The version of the row that it replaces; `None` if there must be none.
+    pub instead_of: Option<u32>,
+    /// Written with the transaction.
+    pub event: Event,
+}
+
 /// One entry of the revocation feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]
@@ -296,6 +308,10 @@ pub struct Counts {
     pub events: u64,
     /// Imported clients.
     pub imported_clients: u64,
+    /// Clients that were pinned, changed or deleted.
+    pub clients: u64,
+    /// Things that count once and were used, until they are swept.
+    pub used_up: u64,
 }
 
 /// How many sessions are in which state, and who has the most.
@@ -440,6 +456,46 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
         Ok(true)
     }
 
+    /// The row of this client id, byte for byte: pinned, changed or deleted.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn client(&self, id: &ClientId) -> Result<Option<StoredClient>, StoreError>;
+
+    /// Whether there are such rows at all. Where that is more than a glance, `true` will do: then each id is looked up.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn has_clients(&self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    /// Those rows, in the order of the bytes of their ids, after `after`; at most `limit`, which stores clamp to 1 to 1,000.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn clients(&self, after: Option<&ClientId>, limit: u32) -> Result<Vec<StoredClient>, StoreError>;
+
+    /// Inserts the row if there is none and `change.instead_of` is `None`, or replaces the one whose version that is, and
+    /// writes the event. Answers whether it did: of several changes of one version exactly one does.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written.
+    async fn put_client(&self, change: PutClient) -> Result<bool, StoreError>;
+
+    /// Deletes the row of a pinned client and writes the event. Answers whether there was one; rows of another kind stay.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written.
+    async fn unpin_client(&self, id: &ClientId, event: Event) -> Result<bool, StoreError>;
+
+    /// Uses up something that counts once, named by a digest of it, and remembers that until `until` at least. Answers
+    /// whether it was unused: of any number of concurrent calls exactly one is told so (I-12).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn use_up(&self, id: &[u8; 32], until: Timestamp) -> Result<bool, StoreError>;
+
     /// Opens the recovery window until `until`, or closes it with a time that is over, and writes `event`. See
     /// [`Operator::open_recovery`](crate::Operator::open_recovery).
     ///
@@ -495,8 +551,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
 
-    /// Deletes at most `limit` sessions that lapsed or ended before `before`. Answers how many; fewer than `limit` means
-    /// that no more were left.
+    /// Deletes at most `limit` sessions that lapsed or ended before `before`, and as many uses that need not be remembered
+    /// since then. Answers how many sessions; fewer than `limit` means that no more were left.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -9,6 +9,8 @@
     reason = "each test file uses its own part of this"
 )]
 
+pub mod web;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

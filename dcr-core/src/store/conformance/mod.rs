@@ -20,6 +20,7 @@
 
 mod advance;
 mod block;
+mod clients;
 mod fixtures;
 mod operate;
 mod races;
@@ -30,6 +31,7 @@ mod sign_in;
 
 pub use self::advance::*;
 pub use self::block::*;
+pub use self::clients::*;
 pub use self::operate::*;
 pub use self::races::*;
 pub use self::reads::*;
@@ -122,6 +124,14 @@ macro_rules! store_conformance {
             race_first_secrets_agree
             race_imports_and_sign_ins_make_one_connection
             race_tokens_ahead_of_their_row_make_one_lineage
+            client_rows_are_read_back_by_bytes
+            a_client_row_is_replaced_only_where_its_version_is_known
+            only_pins_are_taken_away
+            client_rows_come_in_pages
+            what_counts_once_is_used_once
+            a_sweep_forgets_what_need_not_be_remembered
+            race_one_of_many_changes_of_a_client_counts
+            race_one_of_many_uses_counts
         }
     };
     (@cases $fresh:expr; $($case:ident)*) => {
@@ -155,6 +165,7 @@ mod tests {
         let files = [
             include_str!("advance.rs"),
             include_str!("block.rs"),
+            include_str!("clients.rs"),
             include_str!("operate.rs"),
             include_str!("races.rs"),
             include_str!("reads.rs"),

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 
-use crate::client::{ClientId, ImportedClient};
+use crate::client::{ClientId, ImportedClient, StoredClient};
 use crate::clock::Timestamp;
 use crate::record::Event;
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
 use crate::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, Revocation,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
     SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
 };
 
@@ -81,6 +81,12 @@ forward! {
     import(import: Import) -> Imported;
     imported_client(id: &ClientId) -> Option<ImportedClient>;
     has_imported_clients() -> bool;
+    client(id: &ClientId) -> Option<StoredClient>;
+    has_clients() -> bool;
+    clients(after: Option<&ClientId>, limit: u32) -> Vec<StoredClient>;
+    put_client(change: PutClient) -> bool;
+    unpin_client(id: &ClientId, event: Event) -> bool;
+    use_up(id: &[u8; 32], until: Timestamp) -> bool;
     open_recovery(until: Timestamp, event: Event) -> ();
     recovery_until() -> Option<Timestamp>;
     users(query: &UserQuery) -> Vec<User>;

@@ -11,8 +11,16 @@ use crate::store::{Counts, EventQuery, SessionView, SignIn, SignedIn, Target};
 pub async fn a_first_sign_in_writes_every_row(store: AnyStore) {
     let answer = store.sign_in(sign_in(1)).await.unwrap();
     assert_eq!(answer, SignedIn::Done { connection: connection_id(1), first: true, evicted: vec![] });
-    let expected =
-        Counts { users: 1, connections: 1, aliases: 1, sessions: 1, blocks: 0, events: 1, imported_clients: 0 };
+    let expected = Counts {
+        users: 1,
+        connections: 1,
+        aliases: 1,
+        sessions: 1,
+        blocks: 0,
+        events: 1,
+        imported_clients: 0,
+        ..Counts::default()
+    };
     assert_eq!(counts(&store).await, expected);
 
     let SignIn { user, session, software, mut event, .. } = sign_in(1);
@@ -70,8 +78,16 @@ pub async fn a_second_sign_in_finds_the_connection(store: AnyStore) {
     second.session.platform = Platform::named("claude-desktop");
     let answer = store.sign_in(second).await.unwrap();
     assert_eq!(answer, SignedIn::Done { connection: connection_id(1), first: false, evicted: vec![] });
-    let expected =
-        Counts { users: 1, connections: 1, aliases: 2, sessions: 2, blocks: 0, events: 2, imported_clients: 0 };
+    let expected = Counts {
+        users: 1,
+        connections: 1,
+        aliases: 2,
+        sessions: 2,
+        blocks: 0,
+        events: 2,
+        imported_clients: 0,
+        ..Counts::default()
+    };
     assert_eq!(counts(&store).await, expected);
 
     let connections = store.connections_of(&person("ada").id).await.unwrap();
@@ -136,8 +152,16 @@ pub async fn users_share_nothing(store: AnyStore) {
     let bob = open(&store, sign_in_of(2, "bob")).await;
     let upper = open(&store, sign_in_of(3, "ADA")).await;
     assert!(ada != bob && ada != upper && bob != upper);
-    let expected =
-        Counts { users: 3, connections: 3, aliases: 3, sessions: 3, blocks: 0, events: 3, imported_clients: 0 };
+    let expected = Counts {
+        users: 3,
+        connections: 3,
+        aliases: 3,
+        sessions: 3,
+        blocks: 0,
+        events: 3,
+        imported_clients: 0,
+        ..Counts::default()
+    };
     assert_eq!(counts(&store).await, expected);
     revoke(&store, &Target::User(person("ada").id), 10).await;
     assert!(is_live(&store, 2, at(11)).await && is_live(&store, 3, at(11)).await);
