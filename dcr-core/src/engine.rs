@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) site: Site,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
+    /// Whether confidential registrations read, change and delete themselves (RFC 7592).
+    pub(crate) manages_registrations: bool,
     /// When an anomaly of a session was last written to the record, so that its holder cannot fill it.
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     max_sessions: usize,
@@ -107,6 +109,7 @@ pub struct DcrEngineBuilder {
     admission: Admission,
     resource_servers: ResourceServers,
     adoption_scopes: Option<ScopeSet>,
+    manages_registrations: bool,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
     max_sessions: usize,
@@ -135,6 +138,7 @@ impl DcrEngine {
             admission: Admission::default(),
             resource_servers: ResourceServers::default(),
             adoption_scopes: None,
+            manages_registrations: false,
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             max_sessions: 20,
@@ -311,6 +315,13 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// Lets confidential registrations read, change and delete themselves (RFC 7592). Default: they do not. Only what was
+    /// changed or deleted becomes a row.
+    pub const fn manage_registrations(mut self, whether: bool) -> Self {
+        self.manages_registrations = whether;
+        self
+    }
+
     /// Another list of platforms than the shipped one.
     pub fn platforms(mut self, platforms: PlatformList) -> Self {
         self.platforms = platforms;
@@ -429,7 +440,10 @@ impl DcrEngineBuilder {
         };
         let sweeps_from = self.clock.now() + SWEEP_AFTER;
         let can_sign = documents.are_supported();
-        let site = Site::new(&issuer, &self.prefix, &resources, &rules, can_sign, &ring, provider.as_ref());
+        let mut site = Site::new(&issuer, &self.prefix, &resources, &rules, can_sign, &ring, provider.as_ref());
+        if self.manages_registrations {
+            site.manage_registrations();
+        }
         Ok(DcrEngine {
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
@@ -448,6 +462,7 @@ impl DcrEngineBuilder {
                 admission: self.admission,
                 resource_servers: self.resource_servers,
                 adoption_scopes: self.adoption_scopes,
+                manages_registrations: self.manages_registrations,
                 anomalies: Cache::new(10_000),
                 clock: self.clock,
                 random: self.random,

@@ -277,6 +277,22 @@ statements! {
     imported_client,
     /// 1 if a client was imported, else 0.
     any_imported,
+    /// The row of a client.
+    client,
+    /// 1 if there is a row of a client, else 0.
+    any_client,
+    /// The rows of clients after an id.
+    clients,
+    /// Inserts the row of a client unless there is one; matches no row then.
+    add_client,
+    /// Replaces the row of a client that has a version.
+    change_client,
+    /// Deletes the row of a client that is of a kind.
+    drop_client,
+    /// Inserts something that was used unless it is there; matches no row then.
+    use_up,
+    /// Forgets some things that were used, whose time is over before a time.
+    sweep_used,
     /// Inserts or moves the end of the recovery window.
     put_recovery,
     /// The end of the recovery window.

@@ -100,6 +100,7 @@
 
 #[cfg(feature = "cli")]
 pub mod cli;
+mod clients;
 mod dialect;
 mod end;
 mod failure;

@@ -3,7 +3,9 @@
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
 use dcr_core::store::{Revocation, StoreError};
-use dcr_core::{AuthMethod, ClientId, ImportedClient, Platform, Provenance, ScopeSet, Secret, SoftwareKey, Timestamp};
+use dcr_core::{
+    AuthMethod, ClientId, ImportedClient, Platform, Provenance, ScopeSet, Secret, SoftwareKey, StoredClient, Timestamp,
+};
 
 use crate::dialect::Dialect;
 use crate::failure::{Failure, failure};
@@ -287,6 +289,15 @@ impl<DB: Dialect> Columns<DB> {
         let name = self.column(DB::text)?;
         let redirects = self.ascii()?;
         self.fits(ImportedClient::new(id, name.as_deref(), redirects.lines()).ok().map(|(client, _)| client))
+    }
+
+    pub(crate) fn client(&mut self) -> Result<StoredClient, Failure> {
+        let id = self.client_id()?;
+        let version = self.integer()?;
+        let version = self.fits(u32::try_from(version).ok())?;
+        let kind = self.word()?;
+        let body = self.text()?;
+        self.fits(StoredClient::from_row(id, version, &kind, &body))
     }
 
     pub(crate) fn user_and_count(&mut self) -> Result<(UserId, u64), Failure> {

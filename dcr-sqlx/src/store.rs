@@ -4,10 +4,10 @@ use async_trait::async_trait;
 use dcr_core::record::Event;
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, Revocation,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
     SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
-use dcr_core::{ClientId, ImportedClient, Secret, Timestamp};
+use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 use sqlx::Pool;
 
 use crate::dialect::Dialect;
@@ -16,7 +16,7 @@ use crate::file::DatabaseFile;
 use crate::held::Held;
 use crate::retry::retried;
 use crate::rows::{Columns, END_OF_TIME, Value, Word, of_event, values};
-use crate::{end, import, sign_in};
+use crate::{clients, end, import, sign_in};
 
 /// A [`Store`] in an SQL database. Made by [`connect`](crate::connect) or by its own `open`.
 #[derive(Debug)]
@@ -126,6 +126,33 @@ impl<DB: Dialect> Store for SqlStore<DB> {
         Ok(found.is_some_and(|found| found > 0))
     }
 
+    async fn client(&self, id: &ClientId) -> Result<Option<StoredClient>, StoreError> {
+        Ok(retried!(self.query(DB::SQL.client, values![id], Columns::client))?.pop())
+    }
+
+    async fn has_clients(&self) -> Result<bool, StoreError> {
+        let found = retried!(self.query(DB::SQL.any_client, values![], Columns::count))?.pop();
+        Ok(found.is_some_and(|found| found > 0))
+    }
+
+    async fn clients(&self, after: Option<&ClientId>, limit: u32) -> Result<Vec<StoredClient>, StoreError> {
+        // No id is empty.
+        let after = after.map_or(&b""[..], |after| after.as_str().as_bytes());
+        retried!(self.query(DB::SQL.clients, values![after, limit.clamp(1, 1_000)], Columns::client))
+    }
+
+    async fn put_client(&self, change: PutClient) -> Result<bool, StoreError> {
+        retried!(clients::put(self, &change))
+    }
+
+    async fn unpin_client(&self, id: &ClientId, event: Event) -> Result<bool, StoreError> {
+        retried!(clients::unpin(self, id, &event))
+    }
+
+    async fn use_up(&self, id: &[u8; 32], until: Timestamp) -> Result<bool, StoreError> {
+        Ok(retried!(self.write(DB::SQL.use_up, values![id, until]))? > 0)
+    }
+
     async fn open_recovery(&self, until: Timestamp, event: Event) -> Result<(), StoreError> {
         retried!(self.put_recovery(until, &event))
     }
@@ -177,6 +204,8 @@ impl<DB: Dialect> Store for SqlStore<DB> {
                 blocks: row.count()?,
                 events: row.count()?,
                 imported_clients: row.count()?,
+                clients: row.count()?,
+                used_up: row.count()?,
             })
         };
         Ok(retried!(self.query(DB::SQL.counts, values![], counts))?.pop().unwrap_or_default())
@@ -311,6 +340,7 @@ impl<DB: Dialect> SqlStore<DB> {
                 swept += u32::try_from(matched).unwrap_or(rest);
             }
         }
+        transaction.execute(DB::SQL.sweep_used, values![before, limit]).await?;
         transaction.commit().await?;
         Ok(swept)
     }

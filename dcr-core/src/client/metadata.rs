@@ -39,6 +39,11 @@ pub(crate) struct ValidRegistration {
 }
 
 impl RegistrationRequest {
+    /// How the client wants to authenticate, if it says so.
+    pub(crate) fn auth_method(&self) -> Option<&str> {
+        self.token_endpoint_auth_method.as_deref()
+    }
+
     /// Checks the request. `allowed` is the policy on redirect URIs; those that it refuses are left out while others
     /// remain (RFC 7591 section 3.2.1 lets the server register a subset; an all-or-nothing check locks Cursor out).
     pub(crate) fn validate(

@@ -34,7 +34,7 @@ pub use self::pre_registered::{PinFault, PreRegistered};
 pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane};
 pub use self::redirect_uri::{RedirectClass, RedirectFault};
 pub(crate) use self::resolve::{ClientRules, LookedUp, ResolvedClient, ValidRedirect};
-pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret};
+pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret, derive_registration_token};
 pub use self::software::SoftwareKey;
 pub use self::stored::StoredClient;
 pub(crate) use self::stored::{ChangedRegistration, StoredState};

@@ -13,6 +13,7 @@ use crate::seal::{KeyRing, KeySet, MAC_LEN, Purpose, b64, unb64};
 /// The prefix of every sealed id. Another than the old system's `dcr_`.
 const PREFIX: &str = "dcr1_";
 const SECRET_PREFIX: &str = "dcrs1_";
+const REGISTRATION_TOKEN_PREFIX: &str = "dcrm1_";
 const KEY_ID_LEN: usize = 4;
 
 /// What is sealed: all that this server remembers of a registration.
@@ -148,6 +149,15 @@ pub(crate) fn derive_client_secret(id: &ClientId, ring: &KeyRing) -> Option<Stri
     let key_id = unb64(id.as_str().strip_prefix(PREFIX)?.as_bytes())?;
     let keys: &KeySet = ring.find_for_client_id(key_id.get(..KEY_ID_LEN)?)?;
     Some(format!("{SECRET_PREFIX}{}", b64(&keys.mac(Purpose::ClientSecret, &[id.as_str().as_bytes()]))))
+}
+
+/// The token by which a confidential sealed client manages its registration (RFC 7592), derived from its id and how often
+/// the registration was changed: each change makes another.
+pub(crate) fn derive_registration_token(id: &ClientId, version: u32, ring: &KeyRing) -> Option<String> {
+    let key_id = unb64(id.as_str().strip_prefix(PREFIX)?.as_bytes())?;
+    let keys: &KeySet = ring.find_for_client_id(key_id.get(..KEY_ID_LEN)?)?;
+    let mac = keys.mac(Purpose::RegistrationToken, &[id.as_str().as_bytes(), &version.to_be_bytes()]);
+    Some(format!("{REGISTRATION_TOKEN_PREFIX}{}", b64(&mac)))
 }
 
 /// Packs redirect URIs: they are printable ASCII, so bytes from 0x80 up stand for common pieces. Part of the `dcr1_`

@@ -45,6 +45,9 @@ struct Wire {
 }
 
 impl StoredClient {
+    /// The kind of a client that the operator pinned.
+    pub const PINNED: &'static str = "pinned";
+
     /// A client that the operator pins.
     #[must_use]
     pub fn pinned(client: PreRegistered) -> Self {
@@ -63,7 +66,7 @@ impl StoredClient {
     #[must_use]
     pub fn from_row(id: ClientId, version: u32, kind: &str, body: &str) -> Option<Self> {
         let state = match kind {
-            "pinned" => {
+            Self::PINNED => {
                 let client: PreRegistered = serde_json::from_str(body).ok()?;
                 (*client.id() == id).then(|| StoredState::Pinned(Box::new(client)))?
             }
@@ -90,7 +93,7 @@ impl StoredClient {
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self.state {
-            StoredState::Pinned(_) => "pinned",
+            StoredState::Pinned(_) => Self::PINNED,
             StoredState::Changed(_) => "changed",
             StoredState::Deleted => "deleted",
         }

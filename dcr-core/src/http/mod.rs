@@ -29,6 +29,7 @@ use crate::error::{Reason, Refusal};
 use crate::oauth::authorize::Authorize;
 use crate::oauth::callback::Callback;
 use crate::oauth::consent::{Consent, ConsentForm};
+use crate::oauth::manage::Managed;
 
 /// The largest body that any endpoint reads, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -79,7 +80,8 @@ impl Inner {
             return respond.refusal("request", &Reason::NotFound.into());
         };
         let query = parts.uri.query().unwrap_or("").as_bytes();
-        let max_body = if route == Route::Register { MAX_REGISTRATION } else { MAX_BODY };
+        let max_body =
+            if matches!(route, Route::Register | Route::Registrations) { MAX_REGISTRATION } else { MAX_BODY };
         let body = match body {
             Ok(body) if body.len() > max_body || query.len() > MAX_QUERY => Err(Reason::BodyTooLarge),
             body => body,
@@ -89,7 +91,7 @@ impl Inner {
             Err(reason) => respond.refusal_json(&reason.into()),
             Ok(_) if cors && parts.method == Method::OPTIONS => respond.preflight(route.methods()),
             Ok(_) if !route.takes(&parts.method) => respond.method_not_allowed(route.methods()),
-            Ok(body) => self.step(route, &parts.headers, query, &body, &respond).await,
+            Ok(body) => self.step(route, &parts.method, &parts.headers, query, &body, &respond).await,
         };
         if cors { respond::with_cors(response) } else { response }
     }
@@ -97,19 +99,23 @@ impl Inner {
     async fn step(
         &self,
         route: Route,
+        method: &Method,
         headers: &HeaderMap,
         query: &[u8],
         body: &[u8],
         respond: &Responder<'_>,
     ) -> Response<Bytes> {
         match route {
+            Route::Registrations if *method != Method::POST => {
+                self.answer_management(method, headers, query, body, respond).await
+            }
             Route::Document(index) => {
                 if Site::is_servers(index) {
                     self.documents.probe(self.clock.as_ref()).await;
                 }
                 self.site.document(index, self.documents.is_advertised())
             }
-            Route::Register => match json_body(headers).and_then(|()| self.register(body)) {
+            Route::Register | Route::Registrations => match json_body(headers).and_then(|()| self.register(body)) {
                 Ok(answer) => respond.json(StatusCode::CREATED, &answer),
                 Err(refusal) => respond.refusal_json(&refusal),
             },
@@ -137,6 +143,29 @@ impl Inner {
                 },
                 Err(refusal) => respond.refusal_oauth(&refusal, headers),
             },
+        }
+    }
+
+    async fn answer_management(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        query: &[u8],
+        body: &[u8],
+        respond: &Responder<'_>,
+    ) -> Response<Bytes> {
+        if *method == Method::PUT
+            && let Err(refusal) = json_body(headers)
+        {
+            return respond.refusal_json(&refusal);
+        }
+        let Ok(query) = Params::parse(query) else {
+            return respond.refusal_bearer(&Reason::RegistrationToken.into());
+        };
+        match self.manage(method, headers, &query, body).await {
+            Ok(Managed::Registration(registration)) => respond.json(StatusCode::OK, &registration),
+            Ok(Managed::Gone) => respond.empty(StatusCode::NO_CONTENT),
+            Err(refusal) => respond.refusal_bearer(&refusal),
         }
     }
 

@@ -126,6 +126,15 @@ impl<'a> Responder<'a> {
         response
     }
 
+    /// The form of RFC 6750 section 3, for a token that is no access token.
+    pub(crate) fn refusal_bearer(&self, refusal: &Refusal) -> Response<Bytes> {
+        let mut response = self.refusal_json(refusal);
+        if response.status() == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer error=\"invalid_token\""));
+        }
+        response
+    }
+
     pub(crate) fn method_not_allowed(&self, methods: &'static str) -> Response<Bytes> {
         let mut response = self.refusal("request", &Reason::MethodNotAllowed.into());
         response.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));

@@ -22,6 +22,8 @@ const SERVER: usize = 0;
 pub(crate) enum Route {
     Document(usize),
     Register,
+    /// The same where registrations manage themselves (RFC 7592).
+    Registrations,
     Authorize,
     Consent,
     Callback,
@@ -37,6 +39,7 @@ impl Route {
             Self::Authorize | Self::Callback => "GET",
             Self::Consent => "POST",
             Self::Register | Self::Token | Self::Revoke | Self::Introspect => "POST, OPTIONS",
+            Self::Registrations => "GET, PUT, DELETE, POST, OPTIONS",
         }
     }
 
@@ -47,7 +50,7 @@ impl Route {
 
     /// Endpoints that browser-based clients call from a script. Never those that a person visits.
     pub(crate) const fn is_for_scripts(self) -> bool {
-        matches!(self, Self::Document(_) | Self::Register | Self::Token | Self::Revoke)
+        matches!(self, Self::Document(_) | Self::Register | Self::Registrations | Self::Token | Self::Revoke)
     }
 }
 
@@ -130,6 +133,13 @@ impl Site {
             site.at(path.to_owned(), route);
         }
         site
+    }
+
+    /// From now on registrations manage themselves.
+    pub(crate) fn manage_registrations(&mut self) {
+        for (_, route) in self.routes.iter_mut().filter(|(_, route)| *route == Route::Register) {
+            *route = Route::Registrations;
+        }
     }
 
     fn add_document(&mut self, document: &Value) -> Route {

@@ -162,7 +162,7 @@ fn quotable(text: &str) -> String {
 }
 
 /// Exactly one `Authorization` header, and it is a bearer token (RS-8).
-fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
+pub(super) fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
     let mut all = headers.get_all(AUTHORIZATION).iter();
     let header = match (all.next(), all.next()) {
         (None, _) => return Err(Reason::TokenMissing.into()),

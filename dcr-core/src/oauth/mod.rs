@@ -8,6 +8,7 @@ pub(crate) mod callback;
 pub(crate) mod consent;
 pub(crate) mod introspect;
 pub(crate) mod machine;
+pub(crate) mod manage;
 pub(crate) mod metadata;
 pub(crate) mod pkce;
 pub(crate) mod register;

@@ -26,7 +26,8 @@ impl Inner {
         let registration = request
             .validate(|text| self.rules.registrable(text))
             .map_err(|(reason, detail)| Refusal::new(reason, detail))?;
-        let id = sealed(&registration).seal(&self.ring, self.random.as_ref())?;
+        let client = sealed(&registration);
+        let id = client.seal(&self.ring, self.random.as_ref())?;
         let id = ClientId::new(id).map_err(|_| {
             Refusal::new(
                 Reason::ClientMetadata,
@@ -34,35 +35,48 @@ impl Inner {
             )
         })?;
         tracing::debug!(target: "dcr", step = "register", "registered");
-        Ok(self.answer(&id, &registration))
+        Ok(self.answer(&id, &client, &registration))
     }
 
-    /// Exactly what was registered; a member that was not is left out, never null (claude-code#52565).
-    fn answer(&self, id: &ClientId, registration: &ValidRegistration) -> Value {
+    fn answer(&self, id: &ClientId, client: &SealedClient, registration: &ValidRegistration) -> Value {
+        let mut answer = self.registered(id, client, registration.redirects.iter().map(CanonicalRedirect::as_str));
+        if let Some(scope) = registration.scope.as_deref().and_then(|scope| self.known_scope(scope)) {
+            answer.insert("scope".to_owned(), json!(scope.to_string()));
+        }
+        if client.auth_method != AuthMethod::None {
+            self.add_management(&mut answer, id, 0);
+        }
+        Value::Object(answer)
+    }
+
+    /// Exactly what is registered; a member that is not is left out, never null (claude-code#52565).
+    pub(super) fn registered<'a>(
+        &self,
+        id: &ClientId,
+        client: &SealedClient,
+        redirects: impl Iterator<Item = &'a str>,
+    ) -> Map<String, Value> {
         let mut grants = vec!["authorization_code"];
-        if registration.refresh {
+        if client.refresh {
             grants.push("refresh_token");
         }
         let mut answer = Map::new();
         let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
         put("client_id", json!(id.as_str()));
-        put("redirect_uris", registration.redirects.iter().map(CanonicalRedirect::as_str).collect());
-        put("token_endpoint_auth_method", json!(registration.auth_method.as_str()));
+        put("redirect_uris", redirects.collect());
+        put("token_endpoint_auth_method", json!(client.auth_method.as_str()));
         put("grant_types", json!(grants));
         put("response_types", json!(["code"]));
-        if let Some(name) = &registration.name {
+        if let Some(name) = &client.name {
             put("client_name", json!(name));
         }
-        if let Some(scope) = registration.scope.as_deref().and_then(|scope| self.known_scope(scope)) {
-            put("scope", json!(scope.to_string()));
-        }
-        if registration.auth_method != AuthMethod::None
+        if client.auth_method != AuthMethod::None
             && let Some(secret) = derive_client_secret(id, &self.ring)
         {
             put("client_secret", json!(secret));
             put("client_secret_expires_at", json!(0));
         }
-        Value::Object(answer)
+        answer
     }
 
     /// Those of the named scopes that exist here.
@@ -77,7 +91,7 @@ impl Inner {
 }
 
 /// What is sealed: loopback ports removed, order and repetition gone, so that the same software gets the same id.
-fn sealed(registration: &ValidRegistration) -> SealedClient {
+pub(super) fn sealed(registration: &ValidRegistration) -> SealedClient {
     let mut redirects: Vec<CanonicalRedirect> =
         registration.redirects.iter().map(CanonicalRedirect::with_port_removed).collect();
     redirects.sort_unstable();

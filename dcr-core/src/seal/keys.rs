@@ -32,16 +32,20 @@ pub(crate) enum Purpose {
     State,
     /// Hash of a secret that an adopted client brought along (SR-16).
     AdoptedSecret,
+    /// Derives the token by which a registration manages itself.
+    RegistrationToken,
     /// Binds an MCP session id to a principal (RS-9).
     McpSession,
     /// AEAD of a transaction before approval (consent form).
     Request,
     /// AEAD of a transaction after approval (cookie).
     Approved,
+    /// AEAD of an approval that is remembered (cookie).
+    Remembered,
 }
 
 impl Purpose {
-    const MACS: [(Self, &'static [u8]); 7] = [
+    const MACS: [(Self, &'static [u8]); 8] = [
         (Self::ClientId, b"dcr/v1/client-id"),
         (Self::ClientSecret, b"dcr/v1/client-secret"),
         (Self::Code, b"dcr/v1/code"),
@@ -49,6 +53,7 @@ impl Purpose {
         (Self::State, b"dcr/v1/upstream-state"),
         (Self::AdoptedSecret, b"dcr/v1/adopted-secret"),
         (Self::McpSession, b"dcr/v1/mcp-session"),
+        (Self::RegistrationToken, b"dcr/v1/registration-token"),
     ];
 }
 
@@ -58,6 +63,7 @@ pub(crate) struct KeySet {
     macs: [hmac::Key; Purpose::MACS.len()],
     request: LessSafeKey,
     approved: LessSafeKey,
+    remembered: LessSafeKey,
     signing: Ed25519KeyPair,
     signing_kid: String,
 }
@@ -100,6 +106,7 @@ impl KeySet {
             macs,
             request: aead(&prk, b"dcr/v1/transaction-request")?,
             approved: aead(&prk, b"dcr/v1/transaction-approved")?,
+            remembered: aead(&prk, b"dcr/v1/consent-remembered")?,
             signing,
             signing_kid: b64(&sha256(jwk.as_bytes())),
         })
@@ -130,6 +137,7 @@ impl KeySet {
         match purpose {
             Purpose::Request => Some(&self.request),
             Purpose::Approved => Some(&self.approved),
+            Purpose::Remembered => Some(&self.remembered),
             _ => None,
         }
     }

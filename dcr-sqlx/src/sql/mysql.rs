@@ -85,6 +85,9 @@ impl Dialect for MySql {
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?)",
         import_alias: "INSERT IGNORE INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
              VALUES (?, ?, ?, ?)",
+        add_client: "INSERT IGNORE INTO dcr_client_rows (client_id, kind, version, body) VALUES (?, ?, ?, ?)",
+        use_up: "INSERT IGNORE INTO dcr_spent (spent_id, until_at) VALUES (?, ?)",
+        sweep_used: "DELETE FROM dcr_spent WHERE until_at < ? LIMIT ?",
         import_client: "INSERT IGNORE INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?)",
         // Without the cast spaces at its end would not count.
         users_by_object: users!("CAST(object_id AS BINARY) = CAST(? AS BINARY) AND "),

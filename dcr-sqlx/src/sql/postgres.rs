@@ -179,7 +179,8 @@ impl Dialect for Postgres {
         counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \
              (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
              (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
-             (SELECT COUNT(*) FROM dcr_imported_clients)",
+             (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
+             (SELECT COUNT(*) FROM dcr_spent)",
         events: events!("", "$1", "$2", "$3", "$4", "$5"),
         events_of_user: events!("user_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
         events_of_session: events!("session_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
@@ -196,6 +197,17 @@ impl Dialect for Postgres {
              ON CONFLICT (client_id) DO NOTHING",
         imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = $1",
         any_imported: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_imported_clients LIMIT 1) AS one",
+        client: "SELECT client_id, version, kind, body FROM dcr_client_rows WHERE client_id = $1",
+        any_client: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_client_rows LIMIT 1) AS one",
+        clients: "SELECT client_id, version, kind, body FROM dcr_client_rows WHERE client_id > $1 \
+             ORDER BY client_id LIMIT $2",
+        add_client: "INSERT INTO dcr_client_rows (client_id, kind, version, body) VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (client_id) DO NOTHING",
+        change_client: "UPDATE dcr_client_rows SET kind = $1, version = $2, body = $3 WHERE client_id = $4 AND version = $5",
+        drop_client: "DELETE FROM dcr_client_rows WHERE client_id = $1 AND kind = $2",
+        use_up: "INSERT INTO dcr_spent (spent_id, until_at) VALUES ($1, $2) ON CONFLICT (spent_id) DO NOTHING",
+        sweep_used: "DELETE FROM dcr_spent WHERE spent_id = ANY (ARRAY(SELECT spent_id FROM dcr_spent WHERE until_at < $1 \
+             ORDER BY until_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, $1) \
              ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
         recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",

@@ -89,7 +89,8 @@ pub(super) const ALIKE: Statements = Statements {
     counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \
          (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
          (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
-         (SELECT COUNT(*) FROM dcr_imported_clients)",
+         (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
+         (SELECT COUNT(*) FROM dcr_spent)",
     events: events!(""),
     events_of_user: events!("user_id = ? AND "),
     events_of_session: events!("session_id = ? AND "),
@@ -101,6 +102,14 @@ pub(super) const ALIKE: Statements = Statements {
     import_client: "",
     imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = ?",
     any_imported: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_imported_clients LIMIT 1) AS one",
+    client: "SELECT client_id, version, kind, body FROM dcr_client_rows WHERE client_id = ?",
+    any_client: "SELECT COUNT(*) FROM (SELECT client_id FROM dcr_client_rows LIMIT 1) AS one",
+    clients: "SELECT client_id, version, kind, body FROM dcr_client_rows WHERE client_id > ? ORDER BY client_id LIMIT ?",
+    add_client: "",
+    change_client: "UPDATE dcr_client_rows SET kind = ?, version = ?, body = ? WHERE client_id = ? AND version = ?",
+    drop_client: "DELETE FROM dcr_client_rows WHERE client_id = ? AND kind = ?",
+    use_up: "",
+    sweep_used: "",
     put_recovery: "",
     recovery: "SELECT until_at FROM dcr_recovery WHERE slot = 1",
 

@@ -71,6 +71,10 @@ impl Dialect for Sqlite {
              VALUES (?, ?, ?, ?) ON CONFLICT (connection_id, client_id) DO NOTHING",
         import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?) \
              ON CONFLICT (client_id) DO NOTHING",
+        add_client: "INSERT INTO dcr_client_rows (client_id, kind, version, body) VALUES (?, ?, ?, ?) \
+             ON CONFLICT (client_id) DO NOTHING",
+        use_up: "INSERT INTO dcr_spent (spent_id, until_at) VALUES (?, ?) ON CONFLICT (spent_id) DO NOTHING",
+        sweep_used: "DELETE FROM dcr_spent WHERE spent_id IN (SELECT spent_id FROM dcr_spent WHERE until_at < ? LIMIT ?)",
         users_by_object: users!("object_id = ? AND "),
         // It folds the letters of ASCII only.
         users_by_email: users!("LOWER(email) = LOWER(?) AND "),

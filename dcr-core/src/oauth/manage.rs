@@ -1,0 +1,192 @@
+//! Client configuration (RFC 7592), if the operator wants it: a registration with an id of its own, which is a confidential
+//! one, reads, changes and deletes itself. Public registrations that are alike share one id, so that none may change it.
+//!
+//! Rows come to be for what was changed or deleted only. What was deleted stays dead (AD-8).
+
+use http::{HeaderMap, Method};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::bearer::bearer_token;
+use super::register::sealed;
+use crate::client::{
+    ChangedRegistration, ClientId, RegistrationRequest, SealedClient, SealedId, StoredClient, StoredState,
+    derive_client_secret, derive_registration_token,
+};
+use crate::engine::Inner;
+use crate::error::{Reason, Refusal};
+use crate::http::Params;
+use crate::record::{Event, EventKind};
+use crate::seal::same_bytes;
+use crate::store::{Ending, PutClient, Target};
+
+/// The reason that is kept on sessions of a client that deleted itself.
+const DELETED: &str = "client_deleted";
+/// So often a deletion tries again when the row changes under it.
+const TRIES: usize = 8;
+
+/// How a request ends.
+pub(crate) enum Managed {
+    /// The registration as it is now.
+    Registration(Value),
+    /// It is deleted.
+    Gone,
+}
+
+/// A registration whose token was presented.
+struct Owned {
+    id: ClientId,
+    /// Of its row; 0 without one.
+    version: u32,
+    client: SealedClient,
+}
+
+/// What a change says beside the metadata (RFC 7592 section 2.2).
+#[derive(Deserialize)]
+struct Change {
+    client_id: Option<Value>,
+    client_secret: Option<Value>,
+    registration_access_token: Option<Value>,
+    registration_client_uri: Option<Value>,
+    client_secret_expires_at: Option<Value>,
+    client_id_issued_at: Option<Value>,
+}
+
+impl Inner {
+    /// `GET`, `PUT` and `DELETE` of the registration that the query names.
+    pub(crate) async fn manage(
+        &self,
+        method: &Method,
+        headers: &HeaderMap,
+        query: &Params,
+        body: &[u8],
+    ) -> Result<Managed, Refusal> {
+        let owned = self.whose_registration(headers, query).await?;
+        match *method {
+            Method::PUT => self.change(owned, body).await.map(Managed::Registration),
+            Method::DELETE => self.delete(owned).await.map(|()| Managed::Gone),
+            _ => Ok(Managed::Registration(self.describe_registration(&owned.id, owned.version, &owned.client))),
+        }
+    }
+
+    /// OP-1: an unknown client, a deleted one and a wrong token are answered alike. The token is bound to the id and to the
+    /// version of its row, so that each change makes the one before it useless.
+    async fn whose_registration(&self, headers: &HeaderMap, query: &Params) -> Result<Owned, Refusal> {
+        let refused = || Refusal::from(Reason::RegistrationToken);
+        let id = query.get("client_id").and_then(|id| ClientId::new(id).ok()).ok_or_else(refused)?;
+        let token = bearer_token(headers).map_err(|_| refused())?;
+        let SealedId::Genuine(client) = SealedId::open(&id, &self.ring) else { return Err(refused()) };
+        if !client.auth_method.is_confidential() {
+            return Err(refused());
+        }
+        let stored = self.stored_client(&id).await?;
+        let (version, client) = match stored.as_deref().map(|stored| (stored.version(), stored.state())) {
+            None => (0, client),
+            Some((version, StoredState::Changed(now))) => (version, now.clone().into()),
+            Some((_, StoredState::Pinned(_) | StoredState::Deleted)) => return Err(refused()),
+        };
+        let want = derive_registration_token(&id, version, &self.ring).ok_or_else(refused)?;
+        if !same_bytes(want.as_bytes(), token.as_bytes()) {
+            return Err(refused());
+        }
+        Ok(Owned { id, version, client })
+    }
+
+    async fn change(&self, owned: Owned, body: &[u8]) -> Result<Value, Refusal> {
+        let wrong = |text: &str| Refusal::new(Reason::ClientMetadata, text);
+        let malformed = |error: serde_json::Error| {
+            wrong(&crate::text::bounded(&format!("the body is not client metadata: {error}"), 200))
+        };
+        let change: Change = serde_json::from_slice(body).map_err(malformed)?;
+        if change.client_id.as_ref().and_then(Value::as_str) != Some(owned.id.as_str()) {
+            return Err(wrong("client_id must be in the body, and the one of this registration"));
+        }
+        let ours = [
+            &change.registration_access_token,
+            &change.registration_client_uri,
+            &change.client_secret_expires_at,
+            &change.client_id_issued_at,
+        ];
+        if ours.iter().any(|member| member.is_some()) {
+            return Err(wrong(
+                "leave out what only this server says: registration_*, client_secret_expires_at, client_id_issued_at",
+            ));
+        }
+        let secret = derive_client_secret(&owned.id, &self.ring);
+        if let Some(presented) = &change.client_secret {
+            let same = presented.as_str().zip(secret.as_ref());
+            if !same.is_some_and(|(presented, secret)| same_bytes(presented.as_bytes(), secret.as_bytes())) {
+                return Err(wrong("client_secret cannot be chosen"));
+            }
+        }
+        let request: RegistrationRequest = serde_json::from_slice(body).map_err(malformed)?;
+        let method = request.auth_method().map(str::to_owned);
+        let mut registration = request
+            .validate(|text| self.rules.registrable(text))
+            .map_err(|(reason, detail)| Refusal::new(reason, detail))?;
+        if method.is_some_and(|method| method != owned.client.auth_method.as_str()) {
+            return Err(wrong("token_endpoint_auth_method cannot be changed: register anew"));
+        }
+        registration.auth_method = owned.client.auth_method;
+        let now = sealed(&registration);
+        let changed = ChangedRegistration {
+            name: now.name.clone(),
+            redirects: now.redirects.clone(),
+            auth_method: now.auth_method,
+            refresh: now.refresh,
+        };
+        let version = owned.version.checked_add(1).ok_or(Reason::Internal)?;
+        let client = StoredClient::changed(owned.id.clone(), version, changed);
+        if !self.put_registration(&client, owned.version, "changed").await? {
+            // Somebody else has changed it meanwhile, and with that this token.
+            return Err(Reason::RegistrationToken.into());
+        }
+        self.note_stored(&client);
+        Ok(self.describe_registration(&owned.id, version, &now))
+    }
+
+    /// A block ends what is signed in and lets no callback through that is on its way; the row is what stays for ever.
+    async fn delete(&self, owned: Owned) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let event = Event { client_id: Some(owned.id.clone()), ..self.event(EventKind::Blocked, DELETED)? };
+        let ended = self.store.block(Ending::of(Target::ClientId(owned.id.clone()), DELETED, now, event)).await?;
+        self.liveness.note(&ended, now);
+        let mut version = owned.version;
+        for _ in 0..TRIES {
+            let next = version.checked_add(1).ok_or(Reason::Internal)?;
+            let client = StoredClient::deleted(owned.id.clone(), next);
+            if self.put_registration(&client, version, "deleted").await? {
+                self.note_stored(&client);
+                return Ok(());
+            }
+            match self.store.client(&owned.id).await? {
+                Some(row) if matches!(row.state(), StoredState::Deleted) => return Ok(()),
+                row => version = row.map_or(0, |row| row.version()),
+            }
+        }
+        Err(Reason::StoreUnavailable.into())
+    }
+
+    async fn put_registration(&self, client: &StoredClient, from: u32, reason: &str) -> Result<bool, Refusal> {
+        let event = Event { client_id: Some(client.id().clone()), ..self.event(EventKind::ClientChanged, reason)? };
+        let change = PutClient { client: client.clone(), instead_of: (from > 0).then_some(from), event };
+        Ok(self.store.put_client(change).await?)
+    }
+
+    fn describe_registration(&self, id: &ClientId, version: u32, client: &SealedClient) -> Value {
+        let mut answer = self.registered(id, client, client.redirects.iter().map(|redirect| redirect.as_str()));
+        self.add_management(&mut answer, id, version);
+        Value::Object(answer)
+    }
+
+    /// Where and with what a registration manages itself, if it may.
+    pub(super) fn add_management(&self, answer: &mut Map<String, Value>, id: &ClientId, version: u32) {
+        if let Some(token) = derive_registration_token(id, version, &self.ring).filter(|_| self.manages_registrations) {
+            let query: String =
+                url::form_urlencoded::Serializer::new(String::new()).append_pair("client_id", id.as_str()).finish();
+            answer.insert("registration_access_token".to_owned(), json!(token));
+            answer
+                .insert("registration_client_uri".to_owned(), json!(format!("{}?{query}", self.endpoint("register"))));
+        }
+    }
+}
