@@ -71,11 +71,9 @@ impl ResolvedClient {
     pub(crate) const fn scopes(&self) -> Option<&ScopeSet> {
         self.scopes.as_ref()
     }
-    /// For how long a person's approval is remembered: what the operator said, where anybody else than the client could not
-    /// be listening (CO-5).
-    pub(crate) fn remembers_consent(&self, redirect: &ValidRedirect) -> Option<Duration> {
-        let is_https = redirect.class() != RedirectClass::Loopback && redirect.as_str().starts_with("https:");
-        self.remember.filter(|_| is_https)
+    /// For how long a person's approval is remembered, if the operator said so.
+    pub(crate) const fn remembers(&self) -> Option<Duration> {
+        self.remember
     }
 }
 

@@ -1,4 +1,4 @@
-//! Our cookies: against forged forms, and one for each approved transaction.
+//! Our cookies: against forged forms, one for each approved transaction, one for each approval that is remembered.
 //!
 //! A browser that has no cookie against forged forms is given one under a name of its own, so that two first tabs do not
 //! overwrite each other's (CB-5); a browser that has one keeps it.
@@ -10,8 +10,9 @@ use ::http::header::{COOKIE, SET_COOKIE};
 use ::http::{HeaderMap, HeaderValue, Response};
 
 use crate::config::Issuer;
+use crate::oauth::remembered::RememberedCookie;
 
-/// No cookie outlives a transaction.
+/// No cookie outlives a transaction, but for those of approvals that are remembered.
 const MAX_AGE: u64 = 600;
 /// How many characters of a value name its cookie.
 const NAMED_BY: usize = 16;
@@ -25,6 +26,7 @@ const MAX_COOKIES: usize = 200;
 pub(crate) struct CookieNames {
     csrf: String,
     transaction: String,
+    remembered: String,
     secure: bool,
 }
 
@@ -34,11 +36,17 @@ impl CookieNames {
             return Self {
                 csrf: "__Host-dcr-csrf-".to_owned(),
                 transaction: "__Host-dcr-tx-".to_owned(),
+                remembered: "__Host-dcr-ok-".to_owned(),
                 secure: true,
             };
         }
         let port = issuer.port().unwrap_or(80);
-        Self { csrf: format!("dcr-csrf-{port}-"), transaction: format!("dcr-tx-{port}-"), secure: false }
+        Self {
+            csrf: format!("dcr-csrf-{port}-"),
+            transaction: format!("dcr-tx-{port}-"),
+            remembered: format!("dcr-ok-{port}-"),
+            secure: false,
+        }
     }
 
     fn set(&self, name: &str, value: &str, max_age: u64) -> String {
@@ -57,6 +65,11 @@ impl CookieNames {
 
     pub(crate) fn drop_transaction(&self, state: &str) -> String {
         self.drop_named(&self.of_state(state))
+    }
+
+    /// An approval that is remembered, or one that is not any more.
+    pub(crate) fn set_remembered(&self, cookie: &RememberedCookie) -> String {
+        self.set(&named(&self.remembered, &cookie.name), &cookie.value, cookie.max_age.as_secs())
     }
 
     pub(crate) fn drop_named(&self, name: &str) -> String {
@@ -79,11 +92,12 @@ fn named(prefix: &str, text: &str) -> String {
 pub(crate) struct Cookies {
     csrf: Vec<String>,
     transactions: Vec<(String, String)>,
+    remembered: Vec<(String, String)>,
 }
 
 impl Cookies {
     pub(crate) fn read(headers: &HeaderMap, names: &CookieNames) -> Self {
-        let mut cookies = Self { csrf: Vec::new(), transactions: Vec::new() };
+        let mut cookies = Self { csrf: Vec::new(), transactions: Vec::new(), remembered: Vec::new() };
         // Pair by pair: a cookie of somebody else's that is no ASCII must not hide ours.
         let pairs = headers
             .get_all(COOKIE)
@@ -96,6 +110,8 @@ impl Cookies {
                 cookies.csrf.push(value.to_owned());
             } else if name.starts_with(&names.transaction) {
                 cookies.transactions.push((name.to_owned(), value.to_owned()));
+            } else if name.starts_with(&names.remembered) {
+                cookies.remembered.push((name.to_owned(), value.to_owned()));
             }
         }
         cookies
@@ -108,6 +124,12 @@ impl Cookies {
 
     pub(crate) fn open(&self) -> &[(String, String)] {
         &self.transactions
+    }
+
+    /// The values of the cookies by which an approval of this name is remembered.
+    pub(crate) fn remembered(&self, names: &CookieNames, name: &str) -> Vec<String> {
+        let wanted = named(&names.remembered, name);
+        self.remembered.iter().filter(|(name, _)| *name == wanted).map(|(_, value)| value.clone()).collect()
     }
 
     /// The values of the cookies that this `state` names.

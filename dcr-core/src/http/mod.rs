@@ -26,10 +26,11 @@ use self::site::Route;
 pub(crate) use self::site::Site;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
-use crate::oauth::authorize::Authorize;
+use crate::oauth::authorize::{Authorize, AuthorizingBrowser};
 use crate::oauth::callback::Callback;
-use crate::oauth::consent::{Consent, ConsentForm};
+use crate::oauth::consent::{Consent, ConsentForm, Login};
 use crate::oauth::manage::Managed;
+use crate::oauth::remembered::is_fresh_navigation;
 
 /// The largest body that any endpoint reads, in bytes.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -174,11 +175,29 @@ impl Inner {
         let Ok(params) = Params::parse(query) else {
             return respond.refusal("authorize", &Reason::RequestMalformed.into());
         };
-        match self.authorize(&params, cookies.csrf()).await {
+        let remembered = |name: &str| cookies.remembered(&self.site.cookie_names, name);
+        let browser = AuthorizingBrowser {
+            csrf: cookies.csrf(),
+            open: cookies.open(),
+            remembered: &remembered,
+            is_fresh_navigation: is_fresh_navigation(headers),
+        };
+        match self.authorize(&params, browser).await {
             Authorize::Ask(prompt) => respond.consent(&prompt),
+            Authorize::Login(login) => self.to_login(login, respond),
             Authorize::Back { location, refusal } => respond.back("authorize", location, &refusal),
             Authorize::Refuse(refusal) => respond.refusal("authorize", &refusal),
         }
+    }
+
+    fn to_login(&self, login: Login, respond: &Responder<'_>) -> Response<Bytes> {
+        let names = &self.site.cookie_names;
+        let mut response = respond.see_other(login.location);
+        cookies::add(&mut response, &names.set_transaction(&login.state, &login.cookie));
+        for name in login.drop {
+            cookies::add(&mut response, &names.drop_named(&name));
+        }
+        response
     }
 
     async fn answer_consent(&self, headers: &HeaderMap, body: &[u8], respond: &Responder<'_>) -> Response<Bytes> {
@@ -195,15 +214,7 @@ impl Inner {
             fetch_site: claimed(headers, "sec-fetch-site"),
         };
         match self.consent(posted).await {
-            Consent::Login { location, state, cookie, drop } => {
-                let names = &self.site.cookie_names;
-                let mut response = respond.see_other(location);
-                cookies::add(&mut response, &names.set_transaction(&state, &cookie));
-                for name in drop {
-                    cookies::add(&mut response, &names.drop_named(&name));
-                }
-                response
-            }
+            Consent::Login(login) => self.to_login(login, respond),
             Consent::Back { location, refusal } => respond.back("consent", location, &refusal),
             Consent::Refuse(refusal) => respond.refusal("consent", &refusal),
         }
@@ -215,13 +226,19 @@ impl Inner {
         let Ok(params) = Params::parse(query) else {
             return respond.refusal("callback", &Reason::CallbackMalformed.into());
         };
-        let (mut response, over) = match self.callback(&params, |state| cookies.of_state(names, state)).await {
-            Callback::Deliver { location, state } => (respond.see_other(location), Some(state)),
-            Callback::Back { location, state, refusal } => (respond.back("callback", location, &refusal), Some(state)),
-            Callback::Refuse { refusal, over, way_back } => {
-                (respond.refusal_with_way_back("callback", &refusal, way_back), over)
-            }
-        };
+        let (mut response, over, remembered) =
+            match self.callback(&params, |state| cookies.of_state(names, state)).await {
+                Callback::Deliver { location, state, remember } => (respond.see_other(location), Some(state), remember),
+                Callback::Back { location, state, refusal } => {
+                    (respond.back("callback", location, &refusal), Some(state), None)
+                }
+                Callback::Refuse { refusal, over, way_back, forget } => {
+                    (respond.refusal_with_way_back("callback", &refusal, way_back), over, forget)
+                }
+            };
+        if let Some(remembered) = remembered {
+            cookies::add(&mut response, &names.set_remembered(&remembered));
+        }
         if let Some(state) = over {
             cookies::add(&mut response, &names.drop_transaction(&state));
         }

@@ -1,6 +1,7 @@
 //! The authorization endpoint (RFC 6749 section 4.1.1, OAuth 2.1): resolve the id, gate the redirect, check the request,
 //! and ask the person. Writes nothing.
 
+use super::consent::Login;
 use super::pkce::CodeChallenge;
 use super::scope;
 use super::transaction::{AuthorizeRequest, ReturnAddress};
@@ -18,10 +19,24 @@ const MAX_STATE: usize = 1_024;
 pub(crate) enum Authorize {
     /// Ask the person.
     Ask(Box<ConsentPrompt>),
+    /// The person approved it before, and that is remembered.
+    Login(Login),
     /// The client is told, at a redirect URI that passed and is trusted.
     Back { location: String, refusal: Refusal },
     /// The person is told.
     Refuse(Refusal),
+}
+
+/// What the browser of an authorize request holds.
+pub(crate) struct AuthorizingBrowser<'a> {
+    /// The values against forged forms.
+    pub(crate) csrf: &'a [String],
+    /// The transaction cookies: name and value.
+    pub(crate) open: &'a [(String, String)],
+    /// The values of the cookie of this name by which an approval is remembered.
+    pub(crate) remembered: &'a (dyn Fn(&str) -> Vec<String> + Sync),
+    /// Whether a person began the navigation.
+    pub(crate) is_fresh_navigation: bool,
 }
 
 /// The consent page to be.
@@ -32,8 +47,8 @@ pub(crate) struct ConsentPrompt {
 }
 
 impl Inner {
-    /// `GET /oauth/authorize`. `csrf` are the values against forged forms that this browser holds.
-    pub(crate) async fn authorize(&self, params: &Params, csrf: &[String]) -> Authorize {
+    /// `GET /oauth/authorize`.
+    pub(crate) async fn authorize(&self, params: &Params, browser: AuthorizingBrowser<'_>) -> Authorize {
         let (client, redirect) = match self.who_asks(params).await {
             Ok(resolved) => resolved,
             Err(refusal) => return Authorize::Refuse(refusal),
@@ -41,11 +56,12 @@ impl Inner {
         // From here the client can be told, if its redirect is trusted.
         let state = params.bytes("state").filter(|state| state.len() <= MAX_STATE).map(<[u8]>::to_vec);
         let back = ReturnAddress::of(&redirect, state.clone());
-        match self
-            .what_is_asked(params, &client, &redirect, state)
-            .and_then(|request| self.prompt(&client, &redirect, &request, csrf))
-        {
-            Ok(prompt) => Authorize::Ask(Box::new(prompt)),
+        let answered = match self.what_is_asked(params, &client, &redirect, state) {
+            Ok(request) => self.ask_or_go_on(&client, &redirect, request, browser).await,
+            Err(refusal) => Err(refusal),
+        };
+        match answered {
+            Ok(outcome) => outcome,
             Err(refusal) if back.is_trusted() && refusal.reason().status() < 500 => {
                 let reason = refusal.reason();
                 let parameters = [("error", reason.error()), ("error_description", refusal.description())];
@@ -157,6 +173,22 @@ impl Inner {
             scope.to_string(),
             self.clock.now(),
         ))
+    }
+
+    /// Asks the person, unless this very request was approved before and that is remembered.
+    async fn ask_or_go_on(
+        &self,
+        client: &ResolvedClient,
+        redirect: &ValidRedirect,
+        request: AuthorizeRequest,
+        browser: AuthorizingBrowser<'_>,
+    ) -> Result<Authorize, Refusal> {
+        let may = client.remembers().is_some() && request.may_be_remembered() && browser.is_fresh_navigation;
+        if may && let Some(approver) = self.remembered_approver(&request, browser.remembered).await {
+            return self.go_upstream(request, Some(approver), browser.open).await.map(Authorize::Login);
+        }
+        let prompt = self.prompt(client, redirect, &request, browser.csrf)?;
+        Ok(Authorize::Ask(Box::new(prompt)))
     }
 
     fn prompt(

@@ -2,6 +2,7 @@
 //! the ID token verified, the person admitted; then one store transaction writes user, connection, alias and session.
 
 use super::ScopeSet;
+use super::remembered::{self, RememberedCookie};
 use super::scope::OFFLINE_ACCESS;
 use super::transaction::ApprovedTransaction;
 use crate::client::Provenance;
@@ -18,18 +19,18 @@ const MAX_EVICTIONS: usize = 4;
 
 /// How a callback ends. The cookie of a transaction that is over is dropped.
 pub(crate) enum Callback {
-    /// To the client, with a code.
-    Deliver { location: String, state: String },
+    /// To the client, with a code; and the approval is remembered, or not.
+    Deliver { location: String, state: String, remember: Option<RememberedCookie> },
     /// To the client, with an error: approval has been given, so it may know.
     Back { location: String, state: String, refusal: Refusal },
     /// The person is told. With a way back to the app where there is one.
-    Refuse { refusal: Refusal, over: Option<String>, way_back: Option<String> },
+    Refuse { refusal: Refusal, over: Option<String>, way_back: Option<String>, forget: Option<RememberedCookie> },
 }
 
 impl Inner {
     /// `GET /oauth/callback`. `cookies` finds the transaction cookies that may belong to a `state`.
     pub(crate) async fn callback(&self, params: &Params, cookies: impl Fn(&str) -> Vec<String>) -> Callback {
-        let refuse = |refusal| Callback::Refuse { refusal, over: None, way_back: None };
+        let refuse = |refusal| Callback::Refuse { refusal, over: None, way_back: None, forget: None };
         let Some(state) = params.get("state").filter(|state| state.len() <= 64) else {
             return refuse(Reason::CallbackMalformed.into());
         };
@@ -38,7 +39,7 @@ impl Inner {
             Err(refusal) => return refuse(refusal),
         };
         match self.finish(params, &transaction).await {
-            Ok(location) => Callback::Deliver { location, state: state.to_owned() },
+            Ok((location, remember)) => Callback::Deliver { location, state: state.to_owned(), remember },
             Err(refusal) => self.failed(refusal, state, &transaction),
         }
     }
@@ -56,7 +57,11 @@ impl Inner {
         Ok(transaction)
     }
 
-    async fn finish(&self, params: &Params, transaction: &ApprovedTransaction) -> Result<String, Refusal> {
+    async fn finish(
+        &self,
+        params: &Params,
+        transaction: &ApprovedTransaction,
+    ) -> Result<(String, Option<RememberedCookie>), Refusal> {
         // Also tells that the store is there before the upstream code is spent: then the same request works later.
         if self.store.session(transaction.session).await?.is_some() {
             return Err(Reason::CallbackUsed.into());
@@ -64,7 +69,12 @@ impl Inner {
         let identity = self.who(params, transaction).await?;
         let session = self.open_session(identity, transaction).await?;
         let code = GrantToken::seal(session.id, Generation::CODE, &self.ring);
-        Ok(transaction.request.return_address().with(&[("code", &code)], self.issuer.as_str()))
+        // Not anew after one that was remembered: it is asked for again once in so many days.
+        let remember = match transaction.approved_before_by {
+            None => self.remember(&transaction.request, &session.user).await,
+            Some(_) => None,
+        };
+        Ok((transaction.request.return_address().with(&[("code", &code)], self.issuer.as_str()), remember))
     }
 
     /// The person, verified upstream and admitted by the operator.
@@ -114,6 +124,10 @@ impl Inner {
         transaction: &ApprovedTransaction,
     ) -> Result<Session, Refusal> {
         let user = identity.into_user();
+        if transaction.approved_before_by.as_ref().is_some_and(|approver| *approver != user.id) {
+            self.record_refusal(&user, transaction, Reason::ConsentOtherUser).await;
+            return Err(Reason::ConsentOtherUser.into());
+        }
         let sign_in = self.sign_in(user.clone(), transaction)?;
         let mut session = sign_in.session.clone();
         let now = sign_in.now;
@@ -213,12 +227,16 @@ impl Inner {
         match reason {
             Reason::UpstreamDenied => Callback::Back { location, state: state.to_owned(), refusal },
             Reason::UpstreamBusy | Reason::StoreUnavailable => {
-                Callback::Refuse { refusal, over: None, way_back: Some(location) }
+                Callback::Refuse { refusal, over: None, way_back: Some(location), forget: None }
             }
             Reason::CallbackUsed | Reason::CallbackMalformed => {
-                Callback::Refuse { refusal, over: Some(state.to_owned()), way_back: None }
+                Callback::Refuse { refusal, over: Some(state.to_owned()), way_back: None, forget: None }
             }
-            _ => Callback::Refuse { refusal, over: Some(state.to_owned()), way_back: Some(location) },
+            _ => {
+                let forget = (reason == Reason::ConsentOtherUser)
+                    .then(|| RememberedCookie::forget(remembered::cookie_name(&transaction.request)));
+                Callback::Refuse { refusal, over: Some(state.to_owned()), way_back: Some(location), forget }
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
+use crate::session::UserId;
 use crate::upstream::LoginRequest;
 
 /// At most so many transactions are open in one browser, and together at most so many bytes of cookies.
@@ -24,10 +25,18 @@ pub(crate) struct ConsentForm<'a> {
     pub(crate) fetch_site: Option<&'a str>,
 }
 
+/// What comes after an approval: set the cookie, drop the ones that are too many, and go upstream.
+pub(crate) struct Login {
+    pub(crate) location: String,
+    pub(crate) state: String,
+    pub(crate) cookie: String,
+    pub(crate) drop: Vec<String>,
+}
+
 /// How a decision ends.
 pub(crate) enum Consent {
-    /// Approved: set the cookie, drop the ones that are too many, and go upstream.
-    Login { location: String, state: String, cookie: String, drop: Vec<String> },
+    /// Approved.
+    Login(Login),
     /// Denied, and the client may be told.
     Back { location: String, refusal: Refusal },
     /// The person is told.
@@ -42,7 +51,9 @@ impl Inner {
             Err(refusal) => return Consent::Refuse(refusal),
         };
         match posted.form.get("decision") {
-            Some("approve") => self.approved(request, posted.open).await.unwrap_or_else(Consent::Refuse),
+            Some("approve") => {
+                self.go_upstream(request, None, posted.open).await.map_or_else(Consent::Refuse, Consent::Login)
+            }
             Some("deny") => self.denied(&request),
             _ => Consent::Refuse(Refusal::new(Reason::RequestMalformed, "decision must be approve or deny")),
         }
@@ -75,8 +86,14 @@ impl Inner {
         }
     }
 
-    async fn approved(&self, request: AuthorizeRequest, open: &[(String, String)]) -> Result<Consent, Refusal> {
-        let transaction = request.approve(self.clock.now(), self.random.as_ref())?;
+    /// An approved request goes upstream; `open` are the transaction cookies that this browser holds.
+    pub(super) async fn go_upstream(
+        &self,
+        request: AuthorizeRequest,
+        approved_before_by: Option<UserId>,
+        open: &[(String, String)],
+    ) -> Result<Login, Refusal> {
+        let transaction = request.approve(approved_before_by, self.clock.now(), self.random.as_ref())?;
         let state = transaction.state(&self.ring);
         let location = self
             .provider
@@ -90,7 +107,7 @@ impl Inner {
             .await?;
         let cookie = transaction.seal(&self.ring, self.random.as_ref())?;
         let drop = self.too_many(open, cookie.len());
-        Ok(Consent::Login { location, state, cookie, drop })
+        Ok(Login { location, state, cookie, drop })
     }
 
     /// The names of open transactions that have to go for one more: the oldest, and what does not open.

@@ -12,6 +12,7 @@ pub(crate) mod manage;
 pub(crate) mod metadata;
 pub(crate) mod pkce;
 pub(crate) mod register;
+pub(crate) mod remembered;
 pub(crate) mod revoke;
 mod scope;
 pub(crate) mod stored;

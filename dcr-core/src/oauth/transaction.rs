@@ -12,7 +12,7 @@ use crate::client::{
 use crate::clock::Timestamp;
 use crate::random::{RandomUnavailable, SecureRandom, bytes};
 use crate::seal::{KeyRing, Purpose, b64, same_bytes, sha256};
-use crate::session::SessionId;
+use crate::session::{SessionId, UserId};
 
 /// The longest sealed request, as text: it must fit a cookie of 4,096 bytes with its name and attributes after approval
 /// adds its part.
@@ -46,6 +46,8 @@ pub(crate) struct ApprovedTransaction {
     pub(crate) nonce: String,
     pub(crate) verifier: String,
     pub(crate) approved_at: Timestamp,
+    /// Whose approval was remembered: nobody else's login may end it. `None` if the person was asked.
+    pub(crate) approved_before_by: Option<UserId>,
 }
 
 /// Where answers of this transaction go: built from nothing but a redirect URI that passed.
@@ -79,6 +81,7 @@ struct ApprovedWire<'a> {
     nonce: &'a str,
     verifier: &'a str,
     approved_at: i64,
+    approved_before_by: Option<&'a str>,
 }
 
 impl AuthorizeRequest {
@@ -110,6 +113,13 @@ impl AuthorizeRequest {
 
     pub(crate) fn redirect_uri(&self) -> &str {
         &self.redirect
+    }
+
+    /// Whether an approval of it may be remembered at all: anything may listen on loopback and on custom schemes (CO-5).
+    pub(crate) fn may_be_remembered(&self) -> bool {
+        self.provenance == Provenance::PreRegistered
+            && self.redirect_class != RedirectClass::Loopback
+            && self.redirect.starts_with("https:")
     }
 
     /// Whether the upstream must show an account chooser: loopback, other, and every adopted id (SR-12).
@@ -177,9 +187,10 @@ impl AuthorizeRequest {
         Self::from_wire(&postcard::from_bytes(&plain).ok()?)
     }
 
-    /// The person approved: mints the session id and what goes upstream.
+    /// The person approved, now or before (and then it is said who): mints the session id and what goes upstream.
     pub(crate) fn approve(
         self,
+        approved_before_by: Option<UserId>,
         now: Timestamp,
         random: &dyn SecureRandom,
     ) -> Result<ApprovedTransaction, RandomUnavailable> {
@@ -189,6 +200,7 @@ impl AuthorizeRequest {
             nonce: b64(&bytes::<32>(random)?),
             verifier: b64(&bytes::<32>(random)?),
             approved_at: now,
+            approved_before_by,
         })
     }
 }
@@ -202,6 +214,7 @@ impl ApprovedTransaction {
             nonce: &self.nonce,
             verifier: &self.verifier,
             approved_at: self.approved_at.unix_micros(),
+            approved_before_by: self.approved_before_by.as_ref().map(UserId::as_str),
         };
         let plain = postcard::to_allocvec(&wire).map_err(|_| RandomUnavailable)?;
         ring.seal(Purpose::Approved, b"", &plain, random)
@@ -217,6 +230,10 @@ impl ApprovedTransaction {
             nonce: wire.nonce.to_owned(),
             verifier: wire.verifier.to_owned(),
             approved_at: Timestamp::from_unix_micros(wire.approved_at),
+            approved_before_by: match wire.approved_before_by {
+                Some(user) => Some(user.parse().ok()?),
+                None => None,
+            },
         })
     }
 
