@@ -11,12 +11,14 @@ use crate::error::{Reason, Refusal};
 use crate::random::{RandomUnavailable, SecureRandom};
 use crate::record::{Event, EventKind};
 use crate::session::{ConnectionId, EventId, SessionId, User};
-use crate::store::{Ending, Import, Imported, Store, StoreError, Target};
-use crate::{ImportedClient, Platform, SoftwareKey};
+use crate::store::{Ending, Import, Imported, PutClient, Store, StoreError, Target};
+use crate::{ClientId, ImportedClient, PinFault, Platform, PreRegistered, SoftwareKey, StoredClient};
 
 /// Sessions that lapsed stay for this long after the life of their last access token, so that a late replay is still
 /// seen for what it is.
 const KEEP_LAPSED: Duration = Duration::from_secs(24 * 60 * 60);
+/// So often a pin tries again when its row changes under it.
+const PIN_TRIES: usize = 8;
 
 /// Operations on a store that need no running server.
 ///
@@ -49,6 +51,12 @@ pub enum OperatorError {
     /// No random bytes for the id of an event.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
+    /// The client cannot be pinned as it is.
+    #[error("the client cannot be pinned: {0}")]
+    Pin(#[from] PinFault),
+    /// A client that registered itself changed or deleted its registration under this id (RFC 7592).
+    #[error("the client id {0} belongs to a registration that changed or deleted itself")]
+    NotAPin(ClientId),
     /// A recovery window that is over already, or longer than 31 days.
     #[error("a recovery window ends in the future, and at most 31 days from now")]
     Window,
@@ -59,7 +67,7 @@ impl From<OperatorError> for Refusal {
         match error {
             OperatorError::Store(error) => error.into(),
             OperatorError::Random(error) => error.into(),
-            OperatorError::Window => Reason::Internal.into(),
+            OperatorError::Window | OperatorError::Pin(_) | OperatorError::NotAPin(_) => Reason::Internal.into(),
         }
     }
 }
@@ -144,6 +152,44 @@ impl Operator {
     pub async fn unblock(&self, target: &Target, reason: &str) -> Result<bool, OperatorError> {
         let event = self.event(EventKind::Unblocked, reason)?.about(target);
         Ok(self.store.unblock(target, event).await?)
+    }
+
+    /// Pins a client: running servers know it within 5 s. An earlier pin of the id is replaced; what was granted under it
+    /// goes on. Answers whether there was one.
+    ///
+    /// # Errors
+    /// [`OperatorError::Pin`] if it cannot work, [`OperatorError::NotAPin`] if the id belongs to somebody else.
+    pub async fn pin(&self, client: PreRegistered, reason: &str) -> Result<bool, OperatorError> {
+        client.validate()?;
+        let id = client.id().clone();
+        let mut pinned = StoredClient::pinned(client);
+        for _ in 0..PIN_TRIES {
+            let row = self.store.client(&id).await?;
+            let instead_of = match &row {
+                None => None,
+                Some(row) if row.as_pinned().is_some() => Some(row.version()),
+                Some(_) => return Err(OperatorError::NotAPin(id)),
+            };
+            pinned = pinned.at_version(instead_of.map_or(1, |version| version.saturating_add(1)));
+            let event = self.event(EventKind::ClientPinned, reason)?.about(&Target::ClientId(id.clone()));
+            if self.store.put_client(PutClient { client: pinned.clone(), instead_of, event }).await? {
+                return Ok(instead_of.is_some());
+            }
+        }
+        Err(StoreError::Unavailable("others change the same client all the time".into()).into())
+    }
+
+    /// Takes a pin away and ends every session of its id. Answers which ended; `None` if there was no pin.
+    ///
+    /// # Errors
+    /// [`OperatorError`]. If the pin is gone and the sessions are not, [`Operator::revoke`] ends them.
+    pub async fn unpin(&self, id: &ClientId, reason: &str) -> Result<Option<Vec<SessionId>>, OperatorError> {
+        let target = Target::ClientId(id.clone());
+        let event = self.event(EventKind::ClientPinned, &format!("taken away: {reason}"))?.about(&target);
+        if !self.store.unpin_client(id, event).await? {
+            return Ok(None);
+        }
+        self.revoke(&target, reason).await.map(Some)
     }
 
     /// Deletes at most `limit` sessions that lapsed or ended more than a day ago; none while a recovery window is open,

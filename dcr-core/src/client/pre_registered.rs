@@ -198,11 +198,34 @@ impl PreRegistered {
         self.redirects.iter().map(|text| CanonicalRedirect::parse(text, custom)).collect()
     }
 
-    /// Whether it can be used as it is, where `custom` are the custom-scheme redirect URIs that are listed.
+    /// Its name.
+    #[must_use]
+    pub fn client_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// Its redirect URIs, as they were given.
+    pub fn redirects(&self) -> impl Iterator<Item = &str> {
+        self.redirects.iter().map(String::as_str)
+    }
+
+    /// Whether it may have tokens of its own, without a person.
+    #[must_use]
+    pub const fn is_machine(&self) -> bool {
+        self.machine
+    }
+
+    /// Whether it can be used as it is. Which custom schemes are listed is the engine's business, and not asked here.
     ///
     /// # Errors
-    /// [`PinFault`]
-    pub fn check(&self, custom: &[String]) -> Result<(), PinFault> {
+    /// [`PinFault`] says what to write instead.
+    pub fn validate(&self) -> Result<(), PinFault> {
+        let custom: Vec<String> = self.redirects.iter().filter(|uri| custom_redirect_is_sane(uri)).cloned().collect();
+        self.check(&custom)
+    }
+
+    /// The same, where `custom` are the custom-scheme redirect URIs that are listed.
+    pub(crate) fn check(&self, custom: &[String]) -> Result<(), PinFault> {
         for uri in &self.redirects {
             CanonicalRedirect::parse(uri, custom).map_err(|fault| PinFault::Redirect { uri: uri.clone(), fault })?;
         }
@@ -302,9 +325,7 @@ impl TryFrom<Entry> for PreRegistered {
             remember: entry.remember_consent_days.map(|days| Duration::from_secs(u64::from(days) * DAY)),
             machine: grants.iter().any(|grant| grant == "client_credentials"),
         };
-        // Custom schemes are the engine's business: it knows which are listed.
-        let custom: Vec<String> = client.redirects.iter().filter(|uri| custom_redirect_is_sane(uri)).cloned().collect();
-        client.check(&custom)?;
+        client.validate()?;
         Ok(client)
     }
 }

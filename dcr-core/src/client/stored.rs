@@ -54,6 +54,12 @@ impl StoredClient {
         Self { id: client.id().clone(), version: 1, state: StoredState::Pinned(Box::new(client)) }
     }
 
+    /// The same as the `version`-th change of its row.
+    pub(crate) const fn at_version(mut self, version: u32) -> Self {
+        self.version = version;
+        self
+    }
+
     pub(crate) const fn changed(id: ClientId, version: u32, registration: ChangedRegistration) -> Self {
         Self { id, version, state: StoredState::Changed(registration) }
     }

@@ -60,9 +60,47 @@
 //!
 //! A client that was told of documents goes this way and no other, so clients are told only while the internet can be
 //! reached: with `auto` a well-known host is asked at the start and by the request for the metadata that finds the last
-//! answer too old (15 minutes, after a failure 5). The token endpoint asks nobody: what a session is bound to is in its
-//! row. Assertions signed by a client (`private_key_jwt`) are not verified yet; a document that offers `none` beside them is
-//! a public client.
+//! answer too old (15 minutes, after a failure 5).
+//!
+//! # Clients that sign
+//!
+//! A document that everybody reads can hold no secret, but it can lead to public keys, by `jwks_uri` or `jwks`. A client
+//! that offers `private_key_jwt` and has keys must sign, also where it would do without (SEP-3149). Its assertion is for our
+//! issuer and nothing else: one for several servers could be brought here by another of them. It counts once, on all
+//! replicas, by a row of the store, which is written at the last step before something is given for the assertion: who
+//! has no code and no refresh token of ours causes no row. How a client authenticates is bound to its session at sign-in.
+//!
+//! A copy that serves while a host withholds the document would leave its client without keys, since they are withheld
+//! with it. So in a copy `none` wins over signing where the client offers both. If such a client signs all the same, its
+//! assertion is verified as soon as its keys can be had, and means nothing until then. Keys that cannot be had for a session
+//! that requires them are a 503: not the client's fault, and no reason to register again.
+//!
+//! Registrations cannot sign: the id is the registration, and keys do not fit into it.
+//!
+//! # Pinned clients
+//!
+//! An id that the operator registers wins over every other way in which it could resolve: by the builder, in a file, or as
+//! a row written with `dcr pin`, which running servers see within five seconds. Its approvals may be remembered, where
+//! nobody but the client can be listening: in a sealed cookie of the browser, bound to the client as it was pinned, to
+//! redirect URI, resource, scopes, and to the person. Who signs in is only known after the login, so the approver goes with
+//! the transaction, and another person than that gets a page and is asked the next time. A navigation that no person began
+//! (Fetch Metadata) is asked as if nothing were remembered.
+//!
+//! # Machine clients
+//!
+//! A pinned confidential client may have access tokens of its own (`client_credentials`). There is no person, so there is
+//! no session and no row: their `sub` is in a namespace of its own (`svc_`), and nothing that looks up users finds it. They
+//! lapse within minutes; a block of the id, or an end of the pin, is seen by every replica within the bound of a
+//! revocation, because the guard asks the store every four seconds while such a token is in use.
+//!
+//! # Registrations that manage themselves
+//!
+//! RFC 7592 is opt-in, and for confidential registrations only: public ones that are alike share their id, and one of them
+//! may not change the others. The access token of a registration is derived from its id and the number of its changes, so
+//! that nothing is stored until something is changed, and each change makes the token before it useless. The address is a
+//! query (`/oauth/register?client_id=…`) and not a path, so that every path of the engine is literal. A deleted
+//! registration is blocked, which ends its sessions and stops a callback that is on its way, and its row stays, which no
+//! unblocking and no lost secret undoes.
 //!
 //! # A database that went back in time
 //!

@@ -19,6 +19,7 @@
 mod doctor;
 mod end;
 mod import;
+mod pin;
 mod recover;
 mod secret;
 mod show;
@@ -79,6 +80,12 @@ enum Command {
     Block(end::Block),
     /// Lifts a block
     Unblock(end::Unblock),
+    /// Registers a client under an id of your choice, or changes it; an app, or a program without a person
+    Pin(pin::Pin),
+    /// Takes a pin away and ends its sessions
+    Unpin(pin::Unpin),
+    /// Lists clients that are pinned here, and those that changed or deleted their registration
+    Clients(pin::Clients),
     /// Deletes sessions that ended or lapsed long ago
     Sweep(end::Sweep),
     /// After a backup was restored or a failover lost writes: ends again what had been ended, then lets sessions go on
@@ -184,6 +191,9 @@ async fn run(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Command::Revoke(revoke) => revoke.run(&Database::open(url).await?, out).await,
         Command::Block(block) => block.run(&Database::open(url).await?, out).await,
         Command::Unblock(unblock) => unblock.run(&Database::open(url).await?, out).await,
+        Command::Pin(pin) => pin.run(url, out).await,
+        Command::Unpin(unpin) => unpin.run(&Database::open(url).await?, out).await,
+        Command::Clients(clients) => clients.run(&Database::open(url).await?, out).await,
         Command::Sweep(sweep) => sweep.run(&Database::open(url).await?, out).await,
         Command::Recover(recover) => recover.run(url, out).await,
         Command::Secret(secrets) => secrets.run(url, out).await,

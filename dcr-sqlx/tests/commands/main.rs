@@ -47,6 +47,8 @@ on_sqlite! {
     a_sweep_takes_what_is_long_over_and_waits_for_a_recovery
     the_doctor_says_what_is_wrong_and_what_to_do
     a_recovery_ends_again_what_was_ended_and_opens_the_window
+    clients_are_pinned_changed_and_taken_away
+    what_cannot_be_pinned_is_refused_with_what_to_write
 }
 
 #[test]

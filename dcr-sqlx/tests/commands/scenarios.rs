@@ -254,3 +254,50 @@ pub(crate) async fn a_recovery_ends_again_what_was_ended_and_opens_the_window(dc
     let kinds = ["recovery_opened", "blocked", "revoked"];
     assert!(kinds.iter().all(|kind| exported.contains(kind)), "{exported}");
 }
+
+pub(crate) async fn clients_are_pinned_changed_and_taken_away(dcr: Dcr) {
+    let store = dcr.store().await;
+    let id = ClientId::new("portal").unwrap();
+    assert!(dcr.prints(&["clients"]).contains("no client is pinned"));
+    let pin = ["pin", "portal", "--redirect", "https://portal.example/cb", "--name", "Portal", "--remember-days", "30"];
+    dcr.prints(&pin);
+    let pinned = store.client(&id).await.unwrap().unwrap();
+    assert_eq!((pinned.kind(), pinned.version()), ("pinned", 1));
+    assert_eq!(pinned.as_pinned().unwrap().client_name(), Some("Portal"));
+
+    let secret = dcr.prints(&[&pin[..], &["--secret", "--scope", "mcp"]].concat());
+    let secret = secret.trim();
+    assert_eq!(secret.len(), 44, "a secret and nothing else: {secret}");
+    let row = store.client(&id).await.unwrap().unwrap();
+    assert_eq!((row.version(), row.as_pinned().unwrap().auth_method().as_str()), (2, "client_secret_basic"));
+    assert!(!row.body().contains(secret), "I-14");
+    let listed = dcr.json(&["clients", "--json"]);
+    assert_eq!(listed[0]["pinned"]["redirect_uris"][0], "https://portal.example/cb");
+    assert!(dcr.prints(&["clients"]).contains("client_secret_basic"));
+
+    let job = dcr.prints(&["pin", "job", "--machine", "--secret", "client-secret-post", "--dry-run"]);
+    assert!(job.starts_with('{') && job.contains("client_credentials"), "{job}");
+    assert_eq!(store.client(&ClientId::new("job").unwrap()).await.unwrap(), None, "a dry run");
+
+    let session = sign_in(&*store, &person("ada"), "other", "portal", NOW).await;
+    dcr.refuses(&["unpin", "portal"], 2, "--yes");
+    assert!(dcr.prints(&["unpin", "portal", "--dry-run"]).contains("end 1 session"));
+    assert!(is_alive(&*store, &session).await);
+    assert!(dcr.prints(&["unpin", "portal", "--yes"]).contains("1 session ended"));
+    assert!(!is_alive(&*store, &session).await);
+    assert_eq!(store.client(&id).await.unwrap(), None);
+    assert!(dcr.prints(&["unpin", "portal", "--yes"]).contains("is not pinned"));
+    let events = store.events(&EventQuery { limit: 100, ..EventQuery::default() }).await.unwrap();
+    let pins = events.iter().filter(|event| event.kind == EventKind::ClientPinned);
+    assert_eq!(pins.filter(|event| event.client_id == Some(id.clone())).count(), 3);
+}
+
+pub(crate) async fn what_cannot_be_pinned_is_refused_with_what_to_write(dcr: Dcr) {
+    dcr.refuses(&["pin", "portal"], 2, "redirect_uris");
+    dcr.refuses(&["pin", "portal", "--redirect", "http://portal.example/cb"], 2, "http://portal.example/cb");
+    dcr.refuses(&["pin", "with space", "--redirect", "https://a.example/"], 2, "visible ASCII");
+    dcr.refuses(&["pin", "job", "--machine"], 2, "needs a secret");
+    dcr.refuses(&["pin", "a", "--redirect", "https://a.example/", "--remember-days", "400"], 2, "between 1 and 365");
+    dcr.refuses(&["pin", "a", "--redirect", "https://a.example/", "--jwks", "/nowhere.json"], 1, "cannot be read");
+    assert!(dcr.prints(&["clients"]).contains("no client is pinned"));
+}
