@@ -86,10 +86,10 @@ async fn a_database_of_another_version_is_refused_and_says_what_to_do() {
     let scratch = Scratch::new();
     let dcr = dcr(&scratch);
     let mut database = sqlx::SqliteConnection::connect(&url(&scratch)).await.unwrap();
-    sqlx::raw_sql("DELETE FROM _dcr_migrations WHERE version = 2").execute(&mut database).await.unwrap();
+    sqlx::raw_sql("DELETE FROM _dcr_migrations WHERE version = 3").execute(&mut database).await.unwrap();
     dcr.refuses(&["users"], 1, "run `dcr migrate` first");
     assert_eq!(dcr.prints(&["migrate", "--dry-run"]), "Would bring the tables up to date (1 step).\n");
-    sqlx::raw_sql("UPDATE _dcr_migrations SET version = 7000").execute(&mut database).await.unwrap();
+    sqlx::raw_sql("UPDATE _dcr_migrations SET version = 7000 WHERE version = 2").execute(&mut database).await.unwrap();
     dcr.refuses(&["migrate"], 1, "newer version");
 }
 

@@ -73,6 +73,7 @@ async fn op_8_nothing_that_is_compared_folds_case_or_ignores_spaces(database: Da
     };
     let expected: &[&str] = if database.kind().is_mysql() {
         &[
+            "dcr_client_rows.body",
             "dcr_events.reason",
             "dcr_imported_clients.name",
             "dcr_sessions.end_reason",

@@ -40,9 +40,9 @@ struct WhoAmI {
     /// Which software that is, as far as its redirect proves it.
     platform: String,
     /// This person's use of this software.
-    connection: String,
+    connection: Option<String>,
     /// The sign-in that the access token belongs to.
-    session: String,
+    session: Option<String>,
     /// What was granted.
     scopes: Vec<String>,
 }
@@ -73,8 +73,8 @@ impl ExampleTools {
             email: user.email.clone(),
             client_id: principal.client_id().to_string(),
             platform: principal.platform().to_string(),
-            connection: principal.connection().to_string(),
-            session: principal.session().to_string(),
+            connection: principal.connection().map(|id| id.to_string()),
+            session: principal.session().map(|id| id.to_string()),
             scopes: principal.scope().iter().map(str::to_owned).collect(),
         }))
     }

@@ -540,3 +540,70 @@ fn tokens(answer: &Answer) -> (String, String) {
     let text = |name: &str| answer[name].as_str().unwrap().to_owned();
     (text("access_token"), text("refresh_token"))
 }
+
+/// RFC 7592, on both: a registration reads, changes and deletes itself.
+#[tokio::test]
+async fn a_registration_that_manages_itself() {
+    let mut pair = Pair::start().await;
+    let metadata = json!({"redirect_uris": [PLATFORM], "token_endpoint_auth_method": "client_secret_post"});
+    let registered = pair.ask(Raw::json("/oauth/register", metadata.to_string())).await;
+    assert_eq!(registered.status(), 201);
+    let registered: Value = serde_json::from_str(&registered.text()).unwrap();
+    let target = registered["registration_client_uri"].as_str().unwrap().strip_prefix("https://mcp.example").unwrap();
+    let bearer = |answer: &Value| format!("Bearer {}", answer["registration_access_token"].as_str().unwrap());
+    let own = |method: &str, token: &str| Raw::new(method, target).header("Authorization", token);
+    let token = bearer(&registered);
+    assert_eq!(pair.ask(own("GET", &token)).await.status(), 200);
+    assert_eq!(pair.ask(own("HEAD", &token)).await.status(), 405);
+    assert_eq!(pair.ask(own("GET", "Bearer wrong")).await.status(), 401);
+    assert_eq!(pair.ask(Raw::get(target)).await.status(), 401);
+    let mut change = metadata;
+    change["client_id"] = registered["client_id"].clone();
+    change["client_name"] = json!("Renamed");
+    let put =
+        |token: &str, body: &Value| own("PUT", token).header("Content-Type", "application/json").body(body.to_string());
+    assert_eq!(pair.ask(put(&token, &json!({}))).await.status(), 400);
+    assert_eq!(pair.ask(own("PUT", &token).body("{}")).await.status(), 415);
+    let changed = pair.ask(put(&token, &change)).await;
+    assert_eq!(changed.status(), 200);
+    let next = bearer(&serde_json::from_str(&changed.text()).unwrap());
+    assert_eq!(pair.ask(own("GET", &token)).await.status(), 401, "OP-1");
+    assert_eq!(pair.ask(own("DELETE", &next)).await.status(), 204);
+    assert_eq!(pair.ask(own("DELETE", &next)).await.status(), 401, "AD-8");
+    let id = registered["client_id"].as_str().unwrap();
+    let page = pair.ask(Raw::get(&authorize(id, PLATFORM)).header(PAGE.0, PAGE.1)).await;
+    assert_eq!(page.status(), 400);
+    report(pair, 12);
+}
+
+/// RFC 6749 section 4.4, on both: a program without a person.
+#[tokio::test]
+async fn a_machine_with_a_token_of_its_own() {
+    let mut pair = Pair::start().await;
+    let ask = |more: &[(&str, &str)]| {
+        let fields = [("grant_type", "client_credentials"), ("client_id", "job")];
+        Raw::form("/oauth/token", encode(&[&fields[..], more].concat()))
+    };
+    assert_eq!(pair.ask(ask(&[])).await.status(), 401);
+    assert_eq!(pair.ask(ask(&[("client_secret", "wrong")])).await.status(), 401);
+    assert_eq!(pair.ask(ask(&[("client_secret", "job-secret"), ("scope", "x")])).await.status(), 400);
+    let answer = pair.ask(ask(&[("client_secret", "job-secret"), ("scope", "mcp")])).await;
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let answer: Value = serde_json::from_str(&answer.text()).unwrap();
+    let token = answer["access_token"].as_str().unwrap();
+    let authorization = format!("Bearer {token}");
+    for (target, status) in [("/protected", 200), ("/mirror/x", 203), ("/admin", 403)] {
+        assert_eq!(
+            pair.ask(Raw::get(target).header("Authorization", &authorization)).await.status(),
+            status,
+            "{target}"
+        );
+    }
+    let own = |endpoint: &str| {
+        let fields = [("client_id", "job"), ("client_secret", "job-secret"), ("token", token)];
+        Raw::form(endpoint, encode(&fields))
+    };
+    assert_eq!(pair.ask(own("/oauth/introspect")).await.status(), 200);
+    assert_eq!(pair.ask(own("/oauth/revoke")).await.status(), 400);
+    report(pair, 9);
+}

@@ -10,7 +10,7 @@ use axum::body::{Body as AxumBody, Bytes};
 use axum::http::{Request, Response};
 use axum::routing::any;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{Principal, ScopeSet};
+use dcr_core::{AuthMethod, ClientId, PreRegistered, Principal, ScopeSet};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -69,7 +69,13 @@ impl Server {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let test = TestEngine::with(|builder| builder.resource_server("rs", "rs-secret")).await;
+        let job =
+            PreRegistered::confidential(ClientId::new("job").unwrap(), AuthMethod::ClientSecretPost, "job-secret");
+        let test = TestEngine::with(|builder| {
+            let builder = builder.resource_server("rs", "rs-secret").manage_registrations(true);
+            builder.client(job.client_credentials())
+        })
+        .await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let running = tokio::spawn(serve(test.clone(), listener)).abort_handle();
