@@ -19,6 +19,7 @@ use crate::oauth::bearer::Liveness;
 use crate::oauth::imported::Imports;
 use crate::oauth::introspect::ResourceServers;
 use crate::operator::Operator;
+use crate::pages::{Look, Pages, StandardPages, Theme};
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind};
 use crate::seal::{KeyRing, Secret};
@@ -60,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) liveness: Liveness,
     pub(crate) imports: Imports,
     pub(crate) site: Site,
+    pub(crate) look: Look,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
     /// When an anomaly of a session was last written to the record, so that its holder cannot fill it.
@@ -105,6 +107,8 @@ pub struct DcrEngineBuilder {
     admission: Admission,
     resource_servers: ResourceServers,
     adoption_scopes: Option<ScopeSet>,
+    theme: Theme,
+    pages: Arc<dyn Pages>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
     max_sessions: usize,
@@ -133,6 +137,8 @@ impl DcrEngine {
             admission: Admission::default(),
             resource_servers: ResourceServers::default(),
             adoption_scopes: None,
+            theme: Theme::new(),
+            pages: Arc::new(StandardPages),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             max_sessions: 20,
@@ -339,6 +345,18 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// A name, a logo and a colour for the pages.
+    pub fn theme(mut self, theme: Theme) -> Self {
+        self.theme = theme;
+        self
+    }
+
+    /// Other pages than the shipped ones. They are tried when the engine is built.
+    pub fn pages(mut self, pages: Arc<dyn Pages>) -> Self {
+        self.pages = pages;
+        self
+    }
+
     /// Another path prefix than `/oauth`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -423,7 +441,9 @@ impl DcrEngineBuilder {
             pre_registered,
         };
         let sweeps_from = self.clock.now() + SWEEP_AFTER;
-        let site = Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref());
+        let look = Look::new(&self.theme, self.pages, &issuer, &self.prefix)?;
+        let site =
+            Site::new(&issuer, &self.prefix, &resources, &rules, &ring, provider.as_ref()).with_logo(look.logo());
         Ok(DcrEngine {
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
@@ -445,6 +465,7 @@ impl DcrEngineBuilder {
                 clock: self.clock,
                 random: self.random,
                 site,
+                look,
                 max_sessions: self.max_sessions.max(1),
                 max_aliases: self.max_aliases,
                 sweeps_from,
