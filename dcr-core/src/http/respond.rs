@@ -18,7 +18,6 @@ use crate::engine::Inner;
 use crate::error::{Blame, Reason, Refusal};
 use crate::oauth::authorize::ConsentPrompt;
 use crate::pages::Language;
-use crate::seal::b64;
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: &str = "5";
@@ -169,9 +168,17 @@ impl<'a> Responder<'a> {
         response
     }
 
-    /// A short reference, shown to the person and written to the log beside the reason.
+    /// A short reference, shown to the person and written to the log beside the reason. In characters that survive being read
+    /// out over a telephone: Crockford's base 32 has no I, L, O and U.
     fn reference(&self) -> String {
-        crate::random::bytes::<6>(self.engine.random.as_ref()).map_or_else(|_| "-".to_owned(), |bytes| b64(&bytes))
+        const SYMBOLS: [char; 32] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'M',
+            'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Y', 'Z',
+        ];
+        let Ok(bytes) = crate::random::bytes::<8>(self.engine.random.as_ref()) else { return "-".to_owned() };
+        let mut reference: String = bytes.iter().map(|byte| SYMBOLS[usize::from(byte % 32)]).collect();
+        reference.insert(4, '-');
+        reference
     }
 }
 

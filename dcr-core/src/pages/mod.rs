@@ -197,7 +197,8 @@ impl ConsentPage {
         .collect()
     }
 
-    /// An example, to try pages on: a local program that nobody knows, which is what needs the most words.
+    /// An example, to try pages on: a local program that nobody knows, which is what needs the most words, with a name that must be
+    /// escaped.
     #[must_use]
     pub fn sample(language: Language) -> Self {
         Self {
@@ -208,7 +209,7 @@ impl ConsentPage {
             class: RedirectClass::Loopback,
             scheme: None,
             provenance: Provenance::Adopted,
-            name: Some("Sample <app>".to_owned()),
+            name: Some("Sample <script>app</script>".to_owned()),
             document_host: None,
             redirect_host: "localhost:3118".to_owned(),
             redirect_uri: "http://localhost:3118/callback".to_owned(),
@@ -287,7 +288,7 @@ impl RefusalPage {
             style: Arc::from(""),
             reason,
             kind: RefusalKind::of(reason),
-            detail: "a detail <for> developers".to_owned(),
+            detail: "a detail <script>for</script> developers".to_owned(),
             reference: "c2FtcGxl".to_owned(),
             way_back: Some("https://app.example/callback?error=access_denied&state=a".to_owned()),
             server: "https://mcp.example/mcp".to_owned(),

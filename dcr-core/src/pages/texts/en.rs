@@ -73,7 +73,7 @@ const fn refusal_title(kind: RefusalKind) -> &'static str {
     match kind {
         RefusalKind::Declined => "Not connected",
         RefusalKind::NoAccess => "You do not have access",
-        RefusalKind::Reconnect => "The app must be connected anew",
+        RefusalKind::Reconnect => "The app needs to be connected again",
         RefusalKind::StartAgain => "Please start again from the app",
         RefusalKind::AppFault => "The app asked for something that does not work here",
         RefusalKind::Busy => "Please try again in a minute",
