@@ -129,7 +129,7 @@ async fn the_consent_page_says_who_asks_how_it_is_known_and_where_access_goes() 
     check(&sealed_l, L, &["<h1>A program on this computer wants", "cannot tell which program", warning, own], &[])
         .await;
     check(&sealed_e, E, &["<h1>An app at evil.example wants", "not one that this server knows", warning], &[]).await;
-    check(U, P, &["<h1>Claude wants", "not registered", warning, "never seen it"], &["Calls itself"]).await;
+    check(U, P, &["<h1>Claude wants", "not registered", warning, "does not know its id"], &["Calls itself"]).await;
     check(U, L, &["cannot tell which program", "not registered", warning], &[U]).await;
     let known = ["<h1>Reports by Example wants", "Registered by the administrator", "Known as", warning];
     check("reports", "https://reports.example/cb", &known, &[own, "not one that this server knows"]).await;

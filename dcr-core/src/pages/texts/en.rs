@@ -25,7 +25,7 @@ pub(in crate::pages) const TEXTS: Texts = Texts {
     pre_registered: "Registered by the administrator of this server",
     self_registered: "Registered itself, as any app can",
     imported: "Taken over from an earlier system",
-    unregistered: "Unknown: this server has never seen it",
+    unregistered: "None: this server does not know its id",
     described_at: "Says that it belongs to",
     anyone_can_say_so: "any program on a computer can say so",
     for_server: "For the server",
