@@ -247,14 +247,14 @@ enum Own {
     Whole,
     WithoutDeny,
     WithoutLanguage,
-    WithStyleOfItsOwn,
+    StyleThatEnds,
     /// It does not escape what a stranger named.
     Careless,
 }
 
 impl Pages for Own {
     fn style(&self, brand: &Brand) -> String {
-        if matches!(self, Self::WithStyleOfItsOwn) {
+        if matches!(self, Self::StyleThatEnds) {
             return "</style><script>".to_owned();
         }
         StandardPages.style(brand) + ".own{color:red}"
@@ -296,7 +296,7 @@ async fn pages_that_would_leave_people_stuck_are_an_error_at_the_start() {
     for (own, expected) in [
         (Own::WithoutDeny, "of the consent page in English: its form lacks a button `decision`"),
         (Own::WithoutLanguage, "no lang attribute"),
-        (Own::WithStyleOfItsOwn, "its style ends its own element"),
+        (Own::StyleThatEnds, "its style ends its own element"),
     ] {
         let error = refused(|builder| builder.pages(Arc::new(own))).await;
         assert!(matches!(error, ConfigError::Pages(_)) && error.to_string().contains(expected), "{error}");
