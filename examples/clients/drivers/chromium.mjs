@@ -251,8 +251,9 @@ export async function drive(trial) {
     await leave(page);
   });
 
-  // CO-1. Raw mouse events: Playwright's own click would wait until the button takes it.
+  // CO-1. Raw mouse events: Playwright's own click would wait until the button takes it. They only reach what is in view.
   const middle = async (button) => {
+    await button.page().setViewportSize({ width: 1280, height: 1200 });
     const box = await button.boundingBox();
     return [box.x + box.width / 2, box.y + box.height / 2];
   };

@@ -123,6 +123,7 @@ export async function drive(trial) {
             equal(await page.locator('html').getAttribute('lang'), language, 'lang');
             equal(await page.locator('form').count(), name.startsWith('consent') ? 1 : 0, 'forms');
             const stops = await rings(page);
+            await page.evaluate(() => globalThis.document.activeElement.blur());
             const undecided = new Set();
             for (const [size, viewport] of Object.entries(SIZES)) {
               await page.setViewportSize(viewport);

@@ -532,6 +532,20 @@ mod tests {
     }
 
     #[test]
+    fn a_theme_arrives_and_its_logo_is_read() {
+        let logo = std::env::temp_dir().join(format!("dcr-theme-{}.svg", std::process::id()));
+        std::fs::write(&logo, "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+        let settings = check(|options| {
+            options.theme_name = some("Example Corp");
+            options.theme_colour = some(" #0b6e4f ");
+            options.theme_logo = some(logo.to_str().unwrap());
+        });
+        std::fs::remove_file(&logo).unwrap();
+        let theme = format!("{:?}", settings.unwrap_or_else(|text| panic!("{text}")).theme);
+        assert!(theme.contains("Example Corp") && theme.contains("\"#0b6e4f\"") && theme.contains("<svg"), "{theme}");
+    }
+
+    #[test]
     fn seconds_and_lists_arrive() {
         let settings = check(|options| {
             options.access_token_ttl = some("2");
