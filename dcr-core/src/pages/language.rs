@@ -208,7 +208,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn whatever_is_sent_there_is_a_language(value in "[-a-z*,;=.q0-9 \\PC]{0,40}") {
-            Language::preferred([value.as_str()]);
+            proptest::prop_assert!(Language::ALL.contains(&Language::preferred([value.as_str()])));
             // And what is preferred above all else wins.
             let firm = format!("ko,{}", value.replace(['k', 'o'], "x"));
             proptest::prop_assert_eq!(Language::preferred([firm.as_str()]), Korean);
