@@ -9,6 +9,7 @@ use url::Url;
 use crate::client::RedirectClass;
 use crate::error::ConfigError;
 use crate::oauth::ScopeSet;
+use crate::pages::{Language, Translations};
 
 /// Which redirect URIs a client may register, or name in its metadata document (`DCR_REGISTRATION`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -201,19 +202,44 @@ pub struct Resource {
     pub(crate) path: String,
     pub(crate) name: String,
     pub(crate) scopes: Vec<ScopeText>,
+    pub(crate) translations: Translations,
 }
 
 impl Resource {
     /// A resource at `path` of the public URL, called `name` on the consent page.
     #[must_use]
     pub fn new(path: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { path: path.into(), name: name.into(), scopes: Vec::new() }
+        Self { path: path.into(), name: name.into(), scopes: Vec::new(), translations: Translations::default() }
     }
 
     /// Adds a scope, with what it allows in words. All of a resource's scopes are its defaults.
     #[must_use]
     pub fn scope(mut self, name: impl Into<String>, words: impl Into<String>) -> Self {
         self.scopes.push(ScopeText { name: name.into(), words: words.into() });
+        self
+    }
+
+    /// What a scope allows in the words of one language; those of [`Resource::scope`] are for all others.
+    ///
+    /// ```
+    /// use dcr_core::{Language, Resource};
+    ///
+    /// let resource = Resource::new("/mcp", "Weather tools")
+    ///     .name_in(Language::Korean, "날씨 도구")
+    ///     .scope("mcp", "Use the tools of this server")
+    ///     .scope_words(Language::Korean, "mcp", "이 서버의 도구 사용");
+    /// # let _ = resource;
+    /// ```
+    #[must_use]
+    pub fn scope_words(mut self, language: Language, name: impl Into<String>, words: impl Into<String>) -> Self {
+        self.translations.add_scope(language, name.into(), words.into());
+        self
+    }
+
+    /// What the resource is called on the pages in one language; the name it was made with is for all others.
+    #[must_use]
+    pub fn name_in(mut self, language: Language, name: impl Into<String>) -> Self {
+        self.translations.add_name(language, name.into());
         self
     }
 }
@@ -226,6 +252,7 @@ pub(crate) struct ValidResource {
     pub(crate) path: String,
     pub(crate) name: String,
     pub(crate) scopes: Vec<ScopeText>,
+    pub(crate) translations: Translations,
     pub(crate) scope_set: ScopeSet,
 }
 
@@ -297,11 +324,15 @@ impl ValidResource {
         if scope_set.contains("openid") || scope_set.contains("offline_access") {
             return Err(wrong("openid and offline_access are not scopes of a resource"));
         }
+        if !resource.translations.scope_names().all(|name| scope_set.contains(name)) {
+            return Err(wrong("it has words for a scope that it does not have; add the scope with `scope(..)`"));
+        }
         Ok(Self {
             uri: format!("{}{path}", issuer.as_str()),
             path: resource.path,
             name: resource.name,
             scopes: resource.scopes,
+            translations: resource.translations,
             scope_set,
         })
     }
@@ -371,6 +402,8 @@ mod tests {
         }
         assert!(ValidResource::new(Resource::new("/mcp", "x"), &issuer).is_err());
         assert!(ValidResource::new(Resource::new("/mcp", "x").scope("openid", "x"), &issuer).is_err());
+        let unsaid = Resource::new("/mcp", "x").scope("mcp", "x").scope_words(Language::Korean, "mpc", "x");
+        assert!(ValidResource::new(unsaid, &issuer).is_err());
         assert!(Lifetimes::default().check().is_ok());
         assert!(Lifetimes { code: Duration::ZERO, ..Lifetimes::default() }.check().is_err());
     }

@@ -20,6 +20,7 @@ use crate::oauth::introspect::ResourceServers;
 use crate::oauth::machine::MachineSeen;
 use crate::oauth::stored::StoredClients;
 use crate::operator::Operator;
+use crate::pages::{Look, Pages, StandardPages, Theme};
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind};
 use crate::seal::{KeyRing, Secret};
@@ -62,6 +63,7 @@ pub(crate) struct Inner {
     pub(crate) stored: StoredClients,
     pub(crate) machines: Cache<ClientId, MachineSeen>,
     pub(crate) site: Site,
+    pub(crate) look: Look,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
     /// Whether confidential registrations read, change and delete themselves (RFC 7592).
@@ -110,6 +112,8 @@ pub struct DcrEngineBuilder {
     resource_servers: ResourceServers,
     adoption_scopes: Option<ScopeSet>,
     manages_registrations: bool,
+    theme: Theme,
+    pages: Arc<dyn Pages>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
     max_sessions: usize,
@@ -139,6 +143,8 @@ impl DcrEngine {
             resource_servers: ResourceServers::default(),
             adoption_scopes: None,
             manages_registrations: false,
+            theme: Theme::new(),
+            pages: Arc::new(StandardPages),
             clock: Arc::new(SystemClock),
             random: Arc::new(SystemRandom),
             max_sessions: 20,
@@ -352,6 +358,18 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// A name, a logo and a colour for the pages.
+    pub fn theme(mut self, theme: Theme) -> Self {
+        self.theme = theme;
+        self
+    }
+
+    /// Other pages than the shipped ones. They are tried when the engine is built.
+    pub fn pages(mut self, pages: Arc<dyn Pages>) -> Self {
+        self.pages = pages;
+        self
+    }
+
     /// Another path prefix than `/oauth`.
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
@@ -439,8 +457,10 @@ impl DcrEngineBuilder {
             pre_registered,
         };
         let sweeps_from = self.clock.now() + SWEEP_AFTER;
+        let look = Look::new(&self.theme, self.pages, &issuer, &self.prefix)?;
         let can_sign = documents.are_supported();
-        let mut site = Site::new(&issuer, &self.prefix, &resources, &rules, can_sign, &ring, provider.as_ref());
+        let site = Site::new(&issuer, &self.prefix, &resources, &rules, can_sign, &ring, provider.as_ref());
+        let mut site = site.with_logo(look.logo());
         if self.manages_registrations {
             site.manage_registrations();
         }
@@ -467,6 +487,7 @@ impl DcrEngineBuilder {
                 clock: self.clock,
                 random: self.random,
                 site,
+                look,
                 max_sessions: self.max_sessions.max(1),
                 max_aliases: self.max_aliases,
                 sweeps_from,

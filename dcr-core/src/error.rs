@@ -58,7 +58,8 @@ macro_rules! reasons {
                 match self { $(Self::$name => $error,)* }
             }
 
-            /// What a person can do next.
+            /// What the caller can do next, in English, as in JSON answers. For persons the pages have words of their own:
+            /// [`Texts::advice`](crate::pages::Texts::advice).
             #[must_use]
             pub const fn advice(self) -> &'static str {
                 match self { $(Self::$name => $advice,)* }
@@ -401,6 +402,17 @@ pub enum ConfigError {
     /// The path prefix.
     #[error("the path prefix {0:?} must begin with a slash, not end in one, and have plain characters only")]
     Prefix(String),
+    /// The theme of the pages.
+    #[error("the {what} of the theme cannot be used: {why}")]
+    Theme {
+        /// Which part of it.
+        what: &'static str,
+        /// What to write instead.
+        why: &'static str,
+    },
+    /// Pages of the operator's own that could not be served.
+    #[error("the pages that were set with `pages(..)` cannot be used: {0}")]
+    Pages(String),
     /// The store failed while the engine was built.
     #[error("{0}")]
     Store(#[from] StoreError),

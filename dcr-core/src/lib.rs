@@ -51,7 +51,7 @@
 //!
 //! The host hands requests to [`DcrEngine::handle`] and guards its own routes with [`DcrEngine::authenticate`]; the adapters
 //! do both. Where to read on: [`oauth`] has the steps in the order of a flow, [`client::ClientId`] and its neighbours say
-//! who asks, [`store::Store`] is what a database must do, [`manual`] says why things are as they are.
+//! who asks, [`store::Store`] is what a database must do, [`pages`] is what people see, [`manual`] says why things are as they are.
 
 mod client;
 mod clock;
@@ -63,6 +63,7 @@ mod http;
 pub mod manual;
 mod oauth;
 mod operator;
+pub mod pages;
 mod random;
 pub mod record;
 mod seal;
@@ -86,6 +87,7 @@ pub use self::http::MAX_BODY;
 pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody};
 pub use self::oauth::ScopeSet;
 pub use self::operator::{ImportedUse, Operator, OperatorError, Replayed};
+pub use self::pages::{Language, Theme};
 pub use self::random::{RandomUnavailable, SecureRandom, SystemRandom};
 pub use self::seal::{KeyRingError, Secret, SecretError, check_secrets};
 pub use self::session::Principal;

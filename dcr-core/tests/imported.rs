@@ -130,6 +130,7 @@ async fn the_consent_page_does_not_call_it_unregistered_and_shows_its_name_as_it
     let (world, _) = with_import(&[P]).await;
     let page = text(&world.authorize(&mut Browser::default(), &request_for(OLD, P)).await);
     assert!(!page.contains("not registered") && page.contains("Old app") && page.contains("its own words"), "{page}");
+    assert!(page.contains("Taken over from an earlier system"), "{page}");
     let unknown = text(&world.authorize(&mut Browser::default(), &request_for(U, P)).await);
     assert!(unknown.contains("not registered"));
     // SR-12: protections follow the redirect. A local program is warned of as ever, and upstream asks for the account.

@@ -80,6 +80,14 @@ async fn an_approval_is_remembered_for_the_same_request_of_the_same_person() {
 }
 
 #[tokio::test]
+async fn the_page_says_for_how_long() {
+    let world = remembering().await;
+    let page = async |redirect| text(&world.authorize(&mut Browser::default(), &request_for(PORTAL, redirect)).await);
+    assert!(page(REDIRECT).await.contains("does not ask again for 30 days"));
+    assert!(!page(L).await.contains("does not ask again"), "CO-5");
+}
+
+#[tokio::test]
 async fn anything_else_asks_again() {
     let world = remembering().await;
     let browser = approved(&world, "Ada").await;

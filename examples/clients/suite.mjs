@@ -2,7 +2,7 @@
 
 import { Stopped, Trial } from './lib/trial.mjs';
 
-const DRIVERS = ['python-sdk', 'mcp-remote', 'inspector', 'oauth4webapi', 'chromium'];
+const DRIVERS = ['python-sdk', 'mcp-remote', 'inspector', 'oauth4webapi', 'chromium', 'pages'];
 const LIMIT_MS = 10 * 60_000;
 
 const wanted = process.argv.slice(2);

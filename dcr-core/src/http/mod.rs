@@ -116,6 +116,10 @@ impl Inner {
                 }
                 self.site.document(index, self.documents.is_advertised())
             }
+            Route::Logo => match self.look.logo() {
+                Some(logo) => logo.response(),
+                None => respond.refusal("request", &Reason::NotFound.into()),
+            },
             Route::Register | Route::Registrations => match json_body(headers).and_then(|()| self.register(body)) {
                 Ok(answer) => respond.json(StatusCode::CREATED, &answer),
                 Err(refusal) => respond.refusal_json(&refusal),

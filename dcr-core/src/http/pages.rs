@@ -1,50 +1,21 @@
-//! The pages: consent and refusal. Templates escape by default; no script, nothing loaded, one style sheet that the
-//! content security policy names by its hash.
+//! From what was resolved and asked to what a page says. The pages themselves are in [`crate::pages`].
 
-use askama::Template;
-
-use crate::client::{Provenance, RedirectClass, ResolvedClient, ValidRedirect};
+use crate::client::{RedirectClass, ResolvedClient, ValidRedirect};
 use crate::config::{ScopeText, ValidResource};
 use crate::engine::Inner;
 use crate::error::Refusal;
 use crate::oauth::ScopeSet;
-use crate::seal::sha256;
+use crate::pages::{ConsentPage, Language, RefusalKind, RefusalPage, Translations};
 use crate::text::bounded;
 
-const STYLE: &str = include_str!("../../templates/style.css");
+const DAY: u64 = 24 * 60 * 60;
 
-/// The style sheet's source for `style-src`.
-pub(crate) fn style_hash() -> String {
-    use base64::Engine as _;
-    format!("'sha256-{}'", base64::engine::general_purpose::STANDARD.encode(sha256(STYLE.as_bytes())))
-}
-
-/// What the consent page says (CO-6, spec rows 64 and 78): who asks, by the redirect; where the code goes; for which
-/// server, with which scopes; under which login.
-#[derive(Template)]
-#[template(path = "consent.html")]
+/// A consent page, in whatever language it will be (CO-6, spec rows 62, 64 and 78).
 pub(crate) struct ConsentView {
-    style: &'static str,
-    /// The platform by its redirect, or `None`.
-    platform: Option<String>,
-    /// The client's own claim.
-    claimed_name: Option<String>,
-    /// The host of the document that describes the client, which is its id.
-    described_at: Option<String>,
-    registered: bool,
-    /// A program on this computer.
-    local: bool,
-    /// Neither a platform nor local.
-    elsewhere: bool,
-    redirect_host: String,
-    redirect: String,
-    server: String,
-    resource: String,
-    scopes: Vec<String>,
-    offline: bool,
-    provider: String,
-    action: String,
-    sealed: String,
+    page: ConsentPage,
+    /// What is asked for, and what the operator calls it and the server in other languages.
+    scopes: Vec<ScopeText>,
+    translations: Translations,
     /// For the content security policy.
     form_target: String,
 }
@@ -59,31 +30,47 @@ impl ConsentView {
         sealed: String,
     ) -> Self {
         let scope = ScopeSet::parse_lossy(scope);
-        let words = |text: &&ScopeText| scope.contains(&text.name);
-        let (host, form_target) = place(redirect.as_str());
-        Self {
-            style: STYLE,
+        let place = Place::of(redirect.as_str());
+        let (brand, style) = engine.look.shared();
+        let is_https = redirect.class() != RedirectClass::Loopback && place.scheme.is_none();
+        let remembered_days = client.remembers().filter(|_| is_https).map(|long| long.as_secs().div_ceil(DAY));
+        let page = ConsentPage {
+            language: Language::English,
+            brand,
+            style,
             platform: redirect.platform_label().map(str::to_owned),
-            claimed_name: client.name().map(|name| bounded(name, 64)).filter(|name| !name.is_empty()),
-            described_at: client.document_host().map(str::to_owned),
-            registered: client.provenance() != Provenance::Adopted,
-            local: redirect.class() == RedirectClass::Loopback,
-            elsewhere: redirect.class() == RedirectClass::Other,
-            redirect_host: host,
-            redirect: redirect.as_str().to_owned(),
+            class: redirect.class(),
+            scheme: place.scheme,
+            provenance: client.provenance(),
+            name: client.name().map(|name| bounded(name, 64)).filter(|name| !name.is_empty()),
+            document_host: client.document_host().map(str::to_owned),
+            redirect_host: place.host,
+            redirect_uri: redirect.as_str().to_owned(),
             server: resource.name.clone(),
             resource: resource.uri.clone(),
-            scopes: resource.scopes.iter().filter(words).map(|text| text.words.clone()).collect(),
-            offline: client.refresh(),
-            provider: engine.provider.name().to_owned(),
+            scopes: Vec::new(),
+            stays_connected: client.refresh(),
+            login: engine.provider.name().to_owned(),
+            remembered_days,
             action: format!("{}/consent", engine.prefix),
-            sealed,
-            form_target,
+            request: sealed,
+        };
+        Self {
+            page,
+            scopes: resource.scopes.iter().filter(|text| scope.contains(&text.name)).cloned().collect(),
+            translations: resource.translations.clone(),
+            form_target: place.form_target,
         }
     }
 
-    pub(crate) fn page(&self) -> Option<String> {
-        rendered(self)
+    pub(crate) fn page(&self, language: Language) -> ConsentPage {
+        let words = |text: &ScopeText| self.translations.scope(language, &text.name, &text.words).to_owned();
+        ConsentPage {
+            language,
+            server: self.translations.name(language, &self.page.server).to_owned(),
+            scopes: self.scopes.iter().map(words).collect(),
+            ..self.page.clone()
+        }
     }
 
     /// `form-action`: Chromium checks every redirect that follows a form, so the whole way must be allowed: our own
@@ -97,54 +84,60 @@ impl ConsentView {
     }
 }
 
-/// The host that a redirect goes to, and its source expression for the content security policy (none for https).
-fn place(redirect: &str) -> (String, String) {
-    let (scheme, rest) = redirect.split_once(':').unwrap_or((redirect, ""));
-    let authority = rest.trim_start_matches('/').split(['/', '?']).next().unwrap_or("").to_owned();
-    let source = match scheme {
-        "https" => String::new(),
-        // A source expression cannot hold an IPv6 address.
-        "http" if authority.starts_with('[') => "http:".to_owned(),
-        "http" => format!("http://{authority}"),
-        custom => format!("{custom}:"),
-    };
-    (authority, source)
+/// Where a redirect goes.
+#[derive(Debug, PartialEq, Eq)]
+struct Place {
+    /// The host with its port; of a custom scheme that, with whatever stands for a host there.
+    host: String,
+    /// A custom scheme, with its colon.
+    scheme: Option<String>,
+    /// Its source expression for the content security policy (none for https).
+    form_target: String,
 }
 
-/// The page of a refusal: what happened is in the title, what to do is the text, and the reference finds the log line.
-#[derive(Template)]
-#[template(path = "refusal.html")]
-struct RefusalPage<'a> {
-    style: &'static str,
-    title: &'static str,
-    advice: &'a str,
-    detail: &'a str,
-    reason: &'a str,
-    reference: &'a str,
-    way_back: Option<&'a str>,
+impl Place {
+    fn of(redirect: &str) -> Self {
+        let (scheme, rest) = redirect.split_once(':').unwrap_or((redirect, ""));
+        let authority = rest.strip_prefix("//").map_or("", |rest| rest.split(['/', '?']).next().unwrap_or(""));
+        let host = authority.to_owned();
+        match scheme {
+            "https" => Self { host, scheme: None, form_target: String::new() },
+            // A source expression cannot hold an IPv6 address.
+            "http" if host.starts_with('[') => Self { host, scheme: None, form_target: "http:".to_owned() },
+            "http" => Self { form_target: format!("http://{host}"), host, scheme: None },
+            custom => {
+                let scheme = format!("{custom}:");
+                let slashes = if host.is_empty() { "" } else { "//" };
+                Self { host: format!("{scheme}{slashes}{host}"), form_target: scheme.clone(), scheme: Some(scheme) }
+            }
+        }
+    }
 }
 
-pub(crate) fn refusal(refusal: &Refusal, reference: &str, way_back: Option<&str>) -> Option<String> {
+/// The page of a refusal.
+pub(crate) fn refusal(
+    engine: &Inner,
+    language: Language,
+    refusal: &Refusal,
+    reference: &str,
+    way_back: Option<String>,
+) -> Option<String> {
     let reason = refusal.reason();
-    let title = match (reason.error(), reason.status()) {
-        ("access_denied", _) => "Not connected",
-        (_, 503) => "Please try again in a minute",
-        (_, 500..) => "Something is wrong on our side",
-        _ => "This sign-in cannot continue",
-    };
-    rendered(&RefusalPage {
-        style: STYLE,
-        title,
-        advice: reason.advice(),
-        detail: refusal.detail(),
-        reason: reason.as_str(),
-        reference,
+    let kind = RefusalKind::of(reason);
+    let (brand, style) = engine.look.shared();
+    // Where only the app's makers can mend it, they want to know what. `description` is the detail, or else the advice to them.
+    let detail = if kind == RefusalKind::AppFault { refusal.description() } else { refusal.detail() };
+    engine.look.refusal(&RefusalPage {
+        language,
+        brand,
+        style,
+        reason,
+        kind,
+        detail: bounded(detail, 300),
+        reference: reference.to_owned(),
         way_back,
+        server: engine.resource(None).map_or_else(String::new, |resource| resource.uri.clone()),
     })
-}
-
-fn rendered(page: &impl Template) -> Option<String> {
-    page.render().inspect_err(|error| tracing::error!(target: "dcr", %error, "a page could not be rendered")).ok()
 }
 
 #[cfg(test)]
@@ -152,13 +145,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn form_targets_name_the_place_that_the_answer_goes_to() {
-        assert_eq!(place("https://claude.ai/cb"), ("claude.ai".to_owned(), String::new()));
-        assert_eq!(
-            place("http://localhost:3118/cb"),
-            ("localhost:3118".to_owned(), "http://localhost:3118".to_owned())
-        );
-        assert_eq!(place("http://[::1]:8/cb").1, "http:");
-        assert_eq!(place("cursor://a.b/cb"), ("a.b".to_owned(), "cursor:".to_owned()));
+    fn a_place_names_what_the_answer_goes_to() {
+        let place = |redirect: &str| {
+            let Place { host, scheme, form_target } = Place::of(redirect);
+            [host, scheme.unwrap_or_default(), form_target]
+        };
+        assert_eq!(place("https://claude.ai/cb"), ["claude.ai", "", ""]);
+        assert_eq!(place("http://localhost:3118/cb"), ["localhost:3118", "", "http://localhost:3118"]);
+        assert_eq!(place("http://[::1]:8/cb"), ["[::1]:8", "", "http:"]);
+        assert_eq!(place("cursor://a.b/cb"), ["cursor://a.b", "cursor:", "cursor:"]);
+        assert_eq!(place("com.example.app:/cb"), ["com.example.app:", "com.example.app:", "com.example.app:"]);
     }
 }

@@ -2,9 +2,9 @@
 //! reference that it shows.
 
 use ::http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CACHE_CONTROL,
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT_LANGUAGE, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_LANGUAGE,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, LOCATION, REFERRER_POLICY, RETRY_AFTER, VARY, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use ::http::{HeaderMap, HeaderValue, Response, StatusCode};
@@ -17,7 +17,7 @@ use crate::config::RegistrationPolicy;
 use crate::engine::Inner;
 use crate::error::{Blame, Reason, Refusal};
 use crate::oauth::authorize::ConsentPrompt;
-use crate::seal::b64;
+use crate::pages::Language;
 
 /// Seconds after which a busy server may be asked again.
 const RETRY_SECONDS: &str = "5";
@@ -26,11 +26,14 @@ const RETRY_SECONDS: &str = "5";
 pub(crate) struct Responder<'a> {
     engine: &'a Inner,
     html: bool,
+    language: Language,
 }
 
 impl<'a> Responder<'a> {
     pub(crate) fn new(engine: &'a Inner, headers: &HeaderMap) -> Self {
-        Self { engine, html: wants_html(headers) }
+        // A line that is not text prefers nothing.
+        let preferences = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
+        Self { engine, html: wants_html(headers), language: Language::preferred(preferences) }
     }
 
     pub(crate) fn json(&self, status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
@@ -65,12 +68,11 @@ impl<'a> Responder<'a> {
 
     pub(crate) fn consent(&self, prompt: &ConsentPrompt) -> Response<Bytes> {
         let site = &self.engine.site;
-        let mut response = match prompt.view.page() {
-            Some(page) => {
-                page_response(StatusCode::OK, page, &site.style_hash, &prompt.view.form_targets(&site.insecure_origins))
-            }
-            None => return self.refusal("authorize", &Reason::Internal.into()),
+        let Some(page) = self.engine.look.consent(&prompt.view.page(self.language)) else {
+            return self.refusal("authorize", &Reason::Internal.into());
         };
+        let mut response = self.page(StatusCode::OK, page, &prompt.view.form_targets(&site.insecure_origins));
+        response.headers_mut().insert(VARY, HeaderValue::from_static("accept-language"));
         cookies::add(&mut response, &site.cookie_names.set_csrf(&prompt.csrf));
         response
     }
@@ -90,9 +92,13 @@ impl<'a> Responder<'a> {
         let reference = self.reference();
         log(step, refusal, &reference);
         let status = status(refusal);
-        let page = self.html.then(|| pages::refusal(refusal, &reference, way_back.as_deref())).flatten();
-        let mut response = match page {
-            Some(page) => page_response(status, page, &self.engine.site.style_hash, "'none'"),
+        let page = || pages::refusal(self.engine, self.language, refusal, &reference, way_back);
+        let mut response = match self.html.then(page).flatten() {
+            Some(page) => {
+                let mut response = self.page(status, page, "'none'");
+                response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-language"));
+                response
+            }
             None => {
                 let mut body = error_body(refusal);
                 body.insert("reference".to_owned(), json!(reference));
@@ -153,9 +159,35 @@ impl<'a> Responder<'a> {
         response
     }
 
-    /// A short reference, shown to the person and written to the log beside the reason.
+    /// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03). They are the
+    /// same whoever made the page.
+    fn page(&self, status: StatusCode, page: String, form_targets: &str) -> Response<Bytes> {
+        let mut response = response(status, "text/html; charset=utf-8", page.into());
+        let sources = self.engine.look.sources();
+        let policy = format!(
+            "default-src 'none'; {sources}; form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
+        );
+        let headers = response.headers_mut();
+        if let Ok(policy) = HeaderValue::try_from(policy) {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(self.language.tag()));
+        // No Cross-Origin-Opener-Policy: clients that open the sign-in in a popup would see it as closed at once.
+        response
+    }
+
+    /// A short reference, shown to the person and written to the log beside the reason. In characters that survive being read
+    /// out over a telephone: Crockford's base 32 has no I, L, O and U.
     fn reference(&self) -> String {
-        crate::random::bytes::<6>(self.engine.random.as_ref()).map_or_else(|_| "-".to_owned(), |bytes| b64(&bytes))
+        const SYMBOLS: [char; 32] = [
+            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'M',
+            'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Y', 'Z',
+        ];
+        let Ok(bytes) = crate::random::bytes::<8>(self.engine.random.as_ref()) else { return "-".to_owned() };
+        let mut reference: String = bytes.iter().map(|byte| SYMBOLS[usize::from(byte % 32)]).collect();
+        reference.insert(4, '-');
+        reference
     }
 }
 
@@ -176,21 +208,6 @@ fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Resp
     headers.insert(HeaderName::from_static("pragma"), HeaderValue::from_static("no-cache"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
-}
-
-/// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03).
-fn page_response(status: StatusCode, page: String, style_hash: &str, form_targets: &str) -> Response<Bytes> {
-    let mut response = response(status, "text/html; charset=utf-8", page.into());
-    let policy = format!(
-        "default-src 'none'; style-src {style_hash}; form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
-    );
-    let headers = response.headers_mut();
-    if let Ok(policy) = HeaderValue::try_from(policy) {
-        headers.insert(CONTENT_SECURITY_POLICY, policy);
-    }
-    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
-    // No Cross-Origin-Opener-Policy: clients that open the sign-in in a popup would see it as closed at once.
     response
 }
 

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use serde_json::Value;
 
 use super::cookies::CookieNames;
-use super::pages;
 use crate::client::ClientRules;
 use crate::config::{Issuer, ValidResource};
 use crate::oauth::metadata;
+use crate::pages::LogoFile;
 use crate::seal::KeyRing;
 use crate::session::jwks;
 use crate::upstream::IdentityProvider;
@@ -30,12 +30,15 @@ pub(crate) enum Route {
     Token,
     Revoke,
     Introspect,
+    /// The picture of the theme.
+    Logo,
 }
 
 impl Route {
     pub(crate) const fn methods(self) -> &'static str {
         match self {
             Self::Document(_) => "GET, HEAD, OPTIONS",
+            Self::Logo => "GET, HEAD",
             Self::Authorize | Self::Callback => "GET",
             Self::Consent => "POST",
             Self::Register | Self::Token | Self::Revoke | Self::Introspect => "POST, OPTIONS",
@@ -62,8 +65,6 @@ pub(crate) struct Site {
     pub(crate) cookie_names: CookieNames,
     /// Origins that are not https, for the content security policy of the consent page.
     pub(crate) insecure_origins: Vec<String>,
-    /// `'sha256-…'` of the pages' style sheet.
-    pub(crate) style_hash: String,
 }
 
 impl Site {
@@ -81,7 +82,6 @@ impl Site {
             documents: Vec::new(),
             cookie_names: CookieNames::new(issuer),
             insecure_origins: provider.insecure_origins(),
-            style_hash: pages::style_hash(),
         };
         let server = |client_documents| {
             metadata::authorization_server(issuer, prefix, resources, rules, documents, client_documents)
@@ -140,6 +140,14 @@ impl Site {
         for (_, route) in self.routes.iter_mut().filter(|(_, route)| *route == Route::Register) {
             *route = Route::Registrations;
         }
+    }
+
+    /// Serves the theme's logo, if it has one that is not the host's to serve.
+    pub(crate) fn with_logo(mut self, logo: Option<&LogoFile>) -> Self {
+        if let Some(logo) = logo {
+            self.at(logo.path.clone(), Route::Logo);
+        }
+        self
     }
 
     fn add_document(&mut self, document: &Value) -> Route {

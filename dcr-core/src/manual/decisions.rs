@@ -137,6 +137,19 @@
 //! It does not stop a page that lies under another window for longer: without a script nothing tells when it came to the
 //! front, and the rules that could (`:hover`) take the button away from touch screens.
 //!
+//! # Pages of an operator's own keep our headers
+//!
+//! What a page says may be replaced ([`Pages`](crate::pages::Pages)), what it may do not: the policy, the ban on frames and
+//! the ban on caching are the engine's, and the one style sheet is named by the hash of what the replacement said it would
+//! be. A page is tried in every language when the engine is built, with a name in it that must be escaped, and looked at
+//! again each time it is served: without the sealed request and both decisions a person could not go on or back, and a
+//! script means that somebody forgot to escape what a stranger named. Neither is served.
+//!
+//! The question on the consent page names whom the redirect proves, never whom the client claims to be (AD-6); the claim
+//! stands below, with who vouches for it. The approval is emphasised only where there is nothing to warn of. A logo is our
+//! own origin's or none: a picture from elsewhere would tell its host who signs in where. An SVG is shown as a picture, and
+//! opened by itself it is sandboxed.
+//!
 //! # Access tokens
 //!
 //! `at+jwt` (RFC 9068) by EdDSA. Issuer and verifier are one program, so the header is not interpreted: it must be one

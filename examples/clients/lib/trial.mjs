@@ -215,7 +215,7 @@ export class Trial {
     return { env, home, visits, opener };
   }
 
-  /** A self-signed certificate for these names. */
+  /** A self-signed certificate for these names, for one server and no authority: strict clients take it when it is trusted. */
   async certificate(...names) {
     const folder = this.folder('certificate');
     const [key, cert] = [path.join(folder, 'key.pem'), path.join(folder, 'cert.pem')];
@@ -223,7 +223,7 @@ export class Trial {
     await new Promise((resolve, reject) =>
       execFile(
         'openssl',
-        `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test -keyout ${key} -out ${cert} -addext subjectAltName=${subject}`.split(' '),
+        `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=test -keyout ${key} -out ${cert} -addext subjectAltName=${subject} -addext basicConstraints=critical,CA:FALSE`.split(' '),
         (error, _, text) => (error ? reject(new Error(text)) : resolve()),
       ),
     );

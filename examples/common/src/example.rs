@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dcr_core::guarded::PublicFetch;
 use dcr_core::store::{MemoryStore, Store};
 use dcr_core::upstream::{EntraConfig, OidcProvider, ProviderConfigError, ReqwestFetch};
-use dcr_core::{ConfigError, DcrEngine, DocumentPolicy, Resource, SystemClock};
+use dcr_core::{ConfigError, DcrEngine, DocumentPolicy, Language, Resource, SystemClock};
 use dcr_dev_idp::{DevIdp, RunningIdp};
 use dcr_sqlx::OpenError;
 use tokio::net::TcpListener;
@@ -52,13 +52,14 @@ impl Example {
         };
         let (provider, login, dev_idp) = log_in(settings.provider).await?;
         let builder = DcrEngine::builder(public_url)
-            .resource(Resource::new("/mcp", &settings.server_name).scope("mcp", "Use the tools of this server"))
+            .resource(resource(&settings.server_name))
             .provider(Arc::new(provider))
             .store(open(settings.database).await?)
             .adoption(settings.adoption)
             .registration(settings.registration)
             .admission(settings.admission)
-            .lifetimes(settings.lifetimes);
+            .lifetimes(settings.lifetimes)
+            .theme(settings.theme);
         let builder = match settings.secrets {
             Secrets::Store => builder.secret_from_store(),
             Secrets::Given { active, retired } => builder.secrets(active, retired),
@@ -96,6 +97,15 @@ impl Example {
     pub fn announce(&self) {
         self.banner.print();
     }
+}
+
+/// The MCP server, and what a client may do with it, in the languages of the consent page.
+fn resource(name: &str) -> Resource {
+    Resource::new("/mcp", name).scope("mcp", "Use the tools of this server").scope_words(
+        Language::Korean,
+        "mcp",
+        "이 서버의 도구 사용",
+    )
 }
 
 fn mcp_url(engine: &DcrEngine) -> String {
@@ -213,6 +223,7 @@ impl From<ConfigError> for Failure {
             ConfigError::Keys(_) | ConfigError::NoSecret => "DCR_SECRET",
             ConfigError::Lifetime(_) => "DCR_…_TTL",
             ConfigError::CustomRedirect(_) => "DCR_CUSTOM_REDIRECTS",
+            ConfigError::Theme { .. } => "DCR_THEME_…",
             _ => return Self::configuration(error.to_string()),
         };
         Self::configuration(format!("{variable}: {error}"))

@@ -132,6 +132,18 @@ pub struct Options {
     #[arg(long, env = "DCR_RESOURCE_SERVER", value_name = "ID:SECRET", hide_env_values = true)]
     pub resource_server: Option<String>,
 
+    /// Whose pages they are: the name of the organisation or service in their head [default: the host of the public URL]
+    #[arg(long, env = "DCR_THEME_NAME", value_name = "NAME")]
+    pub theme_name: Option<String>,
+
+    /// A logo for the pages: a PNG or SVG file of at most 256 KiB
+    #[arg(long, env = "DCR_THEME_LOGO", value_name = "FILE")]
+    pub theme_logo: Option<String>,
+
+    /// The accent colour of the pages, such as #0a5fc2
+    #[arg(long, env = "DCR_THEME_COLOUR", value_name = "COLOUR")]
+    pub theme_colour: Option<String>,
+
     /// What is logged to standard error, as a filter of the tracing crate [default: info]
     #[arg(long, env = "DCR_LOG", value_name = "FILTER")]
     pub log: Option<String>,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
-use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Secret};
+use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Secret, Theme};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
@@ -34,6 +34,7 @@ pub struct Settings {
     pub(crate) admission: Admission,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) resource_server: Option<(String, String)>,
+    pub(crate) theme: Theme,
     log: EnvFilter,
 }
 
@@ -99,6 +100,7 @@ impl Settings {
         let loopback = public_host;
         let secrets = secrets(options.secret.as_deref(), options.secret_retired.as_deref(), loopback)?;
         let provider = provider(&options, loopback)?;
+        let theme = theme(&options)?;
         Ok(Self {
             bind,
             secrets,
@@ -143,6 +145,7 @@ impl Settings {
                 ..Lifetimes::default()
             },
             resource_server: options.resource_server.as_deref().map(resource_server).transpose()?,
+            theme,
             log: EnvFilter::try_new(options.log.as_deref().unwrap_or("info")).map_err(|error| {
                 Failure::configuration(format!("DCR_LOG is no filter ({error}): write a level such as info or debug"))
             })?,
@@ -195,6 +198,9 @@ impl Options {
             refresh_absolute_ttl,
             refresh_grace,
             resource_server,
+            theme_name,
+            theme_logo,
+            theme_colour,
             log,
         } = &mut self;
         for option in [
@@ -227,6 +233,9 @@ impl Options {
             refresh_absolute_ttl,
             refresh_grace,
             resource_server,
+            theme_name,
+            theme_logo,
+            theme_colour,
             log,
         ] {
             if option.as_deref().is_some_and(|text| text.trim().is_empty()) {
@@ -356,6 +365,28 @@ fn resource_server(text: &str) -> Result<(String, String), Failure> {
     match text.trim().split_once(':') {
         Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok((id.to_owned(), secret.to_owned())),
         _ => Err(Failure::configuration("DCR_RESOURCE_SERVER must be an id, a colon and a secret")),
+    }
+}
+
+/// The engine checks what is in it; here only the file is read.
+fn theme(options: &Options) -> Result<Theme, Failure> {
+    let theme = Theme::new();
+    let theme = match &options.theme_name {
+        Some(name) => theme.name(name),
+        None => theme,
+    };
+    let theme = match &options.theme_colour {
+        Some(colour) => theme.colour(colour.trim()),
+        None => theme,
+    };
+    match &options.theme_logo {
+        Some(file) => match std::fs::read(file) {
+            Ok(picture) => Ok(theme.logo(picture)),
+            Err(error) => Err(Failure::configuration(format!(
+                "DCR_THEME_LOGO={file} cannot be read ({error}): write the path of a PNG or SVG file"
+            ))),
+        },
+        None => Ok(theme),
     }
 }
 
@@ -496,7 +527,22 @@ mod tests {
         refused(|options| options.refresh_grace = some("-1"), "DCR_REFRESH_GRACE");
         refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");
         refused(|options| options.log = some("==="), "DCR_LOG");
+        refused(|options| options.theme_logo = some("/nowhere/logo.svg"), "DCR_THEME_LOGO");
         refused(|options| options.dev_idp_bind = some("8081"), "DCR_DEV_IDP_BIND");
+    }
+
+    #[test]
+    fn a_theme_arrives_and_its_logo_is_read() {
+        let logo = std::env::temp_dir().join(format!("dcr-theme-{}.svg", std::process::id()));
+        std::fs::write(&logo, "<svg xmlns='http://www.w3.org/2000/svg'/>").unwrap();
+        let settings = check(|options| {
+            options.theme_name = some("Example Corp");
+            options.theme_colour = some(" #0b6e4f ");
+            options.theme_logo = some(logo.to_str().unwrap());
+        });
+        std::fs::remove_file(&logo).unwrap();
+        let theme = format!("{:?}", settings.unwrap_or_else(|text| panic!("{text}")).theme);
+        assert!(theme.contains("Example Corp") && theme.contains("\"#0b6e4f\"") && theme.contains("<svg"), "{theme}");
     }
 
     #[test]

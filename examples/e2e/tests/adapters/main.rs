@@ -5,6 +5,7 @@
 //! draws at random. What a carried service sees is compared too, with two differences of the frameworks evened out: a host
 //! that is in the target only, and how a body that broke off is worded (both in `pair::mirror`).
 
+mod pages;
 mod pair;
 mod raw;
 

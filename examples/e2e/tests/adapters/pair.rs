@@ -10,7 +10,7 @@ use axum::body::{Body as AxumBody, Bytes};
 use axum::http::{Request, Response};
 use axum::routing::any;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{AuthMethod, ClientId, PreRegistered, Principal, ScopeSet};
+use dcr_core::{AuthMethod, ClientId, PreRegistered, Principal, ScopeSet, Theme};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -26,6 +26,10 @@ use crate::raw::{Answer, Raw, ask, exchange};
 
 /// What stands in a request for the MCP session of the server that it goes to.
 pub(crate) const SESSION: &str = "{session}";
+
+/// A logo of a line break and a letter that is not ASCII: bytes are bytes.
+pub(crate) const LOGO: &str =
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'>\r\n<title>\u{e9}</title></svg>";
 
 /// An MCP server with nothing in it.
 #[derive(Clone)]
@@ -71,9 +75,10 @@ impl Server {
     {
         let job =
             PreRegistered::confidential(ClientId::new("job").unwrap(), AuthMethod::ClientSecretPost, "job-secret");
+        let theme = Theme::new().name("Example Corp").logo(LOGO).colour("#0b6e4f");
         let test = TestEngine::with(|builder| {
             let builder = builder.resource_server("rs", "rs-secret").manage_registrations(true);
-            builder.client(job.client_credentials())
+            builder.client(job.client_credentials()).theme(theme)
         })
         .await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

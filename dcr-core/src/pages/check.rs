@@ -1,0 +1,188 @@
+//! What a page must have, whoever made it. A page without the sealed request or without one of the decisions would leave
+//! people stuck, and a script or a style of its own would not work under the content security policy.
+
+use super::{ConsentPage, RefusalPage};
+
+/// Why a page cannot be served. The operator's fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PageFault(pub(super) &'static str);
+
+/// A consent page has one form, for this action, with the sealed request and both decisions in it.
+pub(super) fn consent(html: &str, page: &ConsentPage) -> Result<(), PageFault> {
+    let tags = any(html)?;
+    let posts = |tag: &Tag| {
+        let method = tag.value("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
+        tag.name == "form" && method && tag.value("action") == Some(page.action.as_str())
+    };
+    let begin = tags.iter().position(posts).ok_or(PageFault("it has no form that posts to `action`"))?;
+    let form = &tags[begin + 1..];
+    let form = &form[..form.iter().position(|tag| tag.name == "/form").unwrap_or(form.len())];
+    let sends = |name: &str, value: &str| {
+        form.iter().any(|tag| {
+            let sent = tag.name == "input" || tag.name == "button";
+            sent && tag.value("name") == Some(name) && tag.value("value") == Some(value)
+        })
+    };
+    if !sends("request", &page.request) {
+        return Err(PageFault("its form lacks the field `request` with the sealed request"));
+    }
+    if !sends("decision", "approve") || !sends("decision", "deny") {
+        return Err(PageFault("its form lacks a button `decision` with the value `approve`, or the one with `deny`"));
+    }
+    Ok(())
+}
+
+/// A refusal shows its reference: without it nobody finds the log line.
+pub(super) fn refusal(html: &str, page: &RefusalPage) -> Result<(), PageFault> {
+    any(html)?;
+    if html.contains(&page.reference) { Ok(()) } else { Err(PageFault("it does not show the reference")) }
+}
+
+fn any(html: &str) -> Result<Vec<Tag>, PageFault> {
+    let tags = tags(html);
+    for tag in &tags {
+        if tag.name == "script" || tag.attributes.iter().any(|(name, _)| name.starts_with("on")) {
+            return Err(PageFault("it has a script, and the pages work without any"));
+        }
+        if tag.value("style").is_some() {
+            return Err(PageFault(
+                "it has a style attribute, which the content security policy stops; put it in `style()`",
+            ));
+        }
+        if tag.name == "meta" && tag.value("http-equiv").is_some() {
+            return Err(PageFault("it has a meta element that stands for a header; headers are the engine's"));
+        }
+    }
+    if !tags.iter().any(|tag| tag.name == "html" && tag.value("lang").is_some_and(|lang| !lang.is_empty())) {
+        return Err(PageFault("its html element has no lang attribute"));
+    }
+    Ok(tags)
+}
+
+/// A start tag, or the name of an end tag with a slash before it.
+struct Tag {
+    name: String,
+    attributes: Vec<(String, String)>,
+}
+
+impl Tag {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// The tags of a page, well enough to find one's own fields again: comments and the content of style sheets are passed over.
+fn tags(html: &str) -> Vec<Tag> {
+    let mut found = Vec::new();
+    let mut rest = html;
+    while let Some(at) = rest.find('<') {
+        rest = &rest[at + 1..];
+        if let Some(comment) = rest.strip_prefix("!--") {
+            rest = comment.split_once("-->").map_or("", |(_, after)| after);
+            continue;
+        }
+        // The slash of an end tag belongs to its name; any other ends one.
+        let first = usize::from(rest.starts_with('/'));
+        let ends_name = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/');
+        let end = rest[first..].find(ends_name).map_or(rest.len(), |at| first + at);
+        let name = rest[..end].to_ascii_lowercase();
+        if !name.trim_start_matches('/').starts_with(|c: char| c.is_ascii_alphabetic()) {
+            continue;
+        }
+        let attributes;
+        (attributes, rest) = attributes_of(&rest[end..]);
+        if matches!(name.as_str(), "style" | "title" | "textarea") {
+            let close = format!("</{name}");
+            rest = rest.to_ascii_lowercase().find(&close).map_or("", |at| &rest[at..]);
+        }
+        found.push(Tag { name, attributes });
+    }
+    found
+}
+
+/// The attributes of a tag, and what follows it.
+fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
+    let mut found = Vec::new();
+    loop {
+        rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+        if rest.is_empty() {
+            return (found, rest);
+        }
+        if let Some(after) = rest.strip_prefix('>') {
+            return (found, after);
+        }
+        let ends_name = |c: char| c.is_ascii_whitespace() || matches!(c, '=' | '>' | '/');
+        // The first character belongs to the name, whatever it is: the loop must get on.
+        let first = rest.chars().next().map_or(0, char::len_utf8);
+        let end = rest[first..].find(ends_name).map_or(rest.len(), |at| first + at);
+        let name = rest[..end].to_ascii_lowercase();
+        rest = rest[end..].trim_start();
+        let mut value = "";
+        if let Some(after) = rest.strip_prefix('=') {
+            let after = after.trim_start();
+            (value, rest) = match after.chars().next() {
+                Some(quote @ ('"' | '\'')) => after[1..].split_once(quote).unwrap_or_else(|| (&after[1..], "")),
+                _ => after.split_at(after.find(|c: char| c.is_ascii_whitespace() || c == '>').unwrap_or(after.len())),
+            };
+        }
+        found.push((name, value.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::Language;
+
+    /// A page of somebody who writes HTML in another manner than we do.
+    fn page_with(form: &str) -> String {
+        format!("<!DOCTYPE html><HTML LANG=en><!-- <script> --><style>a>b{{}}</style><title><b></title>{form}</html>")
+    }
+
+    fn judged(form: &str) -> Result<(), PageFault> {
+        let page = ConsentPage::sample(Language::English);
+        let form = form.replace("{request}", &page.request).replace("{action}", &page.action);
+        consent(&page_with(&form), &page)
+    }
+
+    const WHOLE: &str = "<Form Method=POST Action='{action}'><input type=hidden value={request} name = \"request\" />\
+        <button name='decision' value=\"approve\">a > b</button><input type=submit name=decision value=deny></form>";
+
+    #[test]
+    fn a_form_with_the_request_and_both_decisions_passes_however_it_is_written() {
+        assert_eq!(judged(WHOLE), Ok(()));
+    }
+
+    #[test]
+    fn a_form_that_lacks_something_does_not() {
+        for (from, to, expected) in [
+            ("POST", "get", "no form"),
+            ("'{action}'", "/elsewhere", "no form"),
+            ("{request}", "x", "`request`"),
+            ("\"request\"", "other", "`request`"),
+            ("approve", "yes", "`decision`"),
+            ("value=deny", "value=no", "`decision`"),
+            ("<button", "</form><button", "`decision`"),
+            ("<button", "<!-- <button", "`decision`"),
+            ("<button", "<script></script><button", "script"),
+            ("<button", "<b onclick=x></b><button", "script"),
+            ("<button", "<b/OnClick=x></b><button", "script"),
+            ("<button", "<p style='color:red'><button", "style"),
+            ("<button", "<meta http-equiv=refresh content=0><button", "header"),
+        ] {
+            let fault = judged(&WHOLE.replace(from, to)).unwrap_err();
+            assert!(fault.0.contains(expected), "{from} -> {to}: {fault:?}");
+        }
+        let page = ConsentPage::sample(Language::English);
+        assert!(consent(&page_with("").replace(" LANG=en", ""), &page).unwrap_err().0.contains("lang"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_page_that_breaks_off_anywhere_is_read_to_its_end(html in "[<>/='\"!a-c \n\u{e9}-]{0,40}") {
+            tags(&html);
+            tags(&format!("<style>{html}"));
+            tags(&format!("<a {html}"));
+        }
+    }
+}
