@@ -49,9 +49,10 @@
 //! # }
 //! ```
 //!
-//! The host hands requests to [`DcrEngine::handle`] and guards its own routes with [`DcrEngine::authenticate`]; the adapters
-//! do both. Where to read on: [`oauth`] has the steps in the order of a flow, [`client::ClientId`] and its neighbours say
-//! who asks, [`store::Store`] is what a database must do, [`pages`] is what people see, [`manual`] says why things are as they are.
+//! The host hands requests to [`DcrEngine::handle`] and guards its own routes with [`DcrEngine::authenticate`]; the
+//! adapters do both. Where to read on: [`oauth`] has the steps in the order of a flow, [`client::ClientId`] and its
+//! neighbours say who asks, [`store::Store`] is what a database must do, [`pages`] is what people see, [`manual`] says
+//! why things are as they are.
 
 mod client;
 mod clock;

@@ -103,7 +103,8 @@ async fn an_operators_words_are_given_by_language() {
     );
 }
 
-/// Spec rows 62, 64 and 78, AD-6, AD-11: who asks by the redirect, what is known of it, and the warnings that follow from both.
+/// Spec rows 62, 64 and 78, AD-6, AD-11: who asks by the redirect, what is known of it, and the warnings that follow
+/// from both.
 #[tokio::test]
 async fn the_consent_page_says_who_asks_how_it_is_known_and_where_access_goes() {
     let client = PreRegistered::public(ClientId::new("reports").unwrap()).name("Reports by Example");

@@ -125,7 +125,8 @@ pub(crate) fn refusal(
     let reason = refusal.reason();
     let kind = RefusalKind::of(reason);
     let (brand, style) = engine.look.shared();
-    // Where only the app's makers can mend it, they want to know what. `description` is the detail, or else the advice to them.
+    // Where only the app's makers can mend it, they want to know what. `description` is the detail, or else the advice
+    // to them.
     let detail = if kind == RefusalKind::AppFault { refusal.description() } else { refusal.detail() };
     engine.look.refusal(&RefusalPage {
         language,

@@ -159,8 +159,8 @@ impl<'a> Responder<'a> {
         response
     }
 
-    /// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03). They are the
-    /// same whoever made the page.
+    /// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03).
+    /// They are the same whoever made the page.
     fn page(&self, status: StatusCode, page: String, form_targets: &str) -> Response<Bytes> {
         let mut response = response(status, "text/html; charset=utf-8", page.into());
         let sources = self.engine.look.sources();
@@ -177,8 +177,8 @@ impl<'a> Responder<'a> {
         response
     }
 
-    /// A short reference, shown to the person and written to the log beside the reason. In characters that survive being read
-    /// out over a telephone: Crockford's base 32 has no I, L, O and U.
+    /// A short reference, shown to the person and written to the log beside the reason. In characters that survive
+    /// being read out over a telephone: Crockford's base 32 has no I, L, O and U.
     fn reference(&self) -> String {
         const SYMBOLS: [char; 32] = [
             '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'M',

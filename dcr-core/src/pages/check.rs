@@ -1,5 +1,5 @@
-//! What a page must have, whoever made it. A page without the sealed request or without one of the decisions would leave
-//! people stuck, and a script or a style of its own would not work under the content security policy.
+//! What a page must have, whoever made it. A page without the sealed request or without one of the decisions would
+//! leave people stuck, and a script or a style of its own would not work under the content security policy.
 
 use super::{ConsentPage, RefusalPage};
 
@@ -71,7 +71,8 @@ impl Tag {
     }
 }
 
-/// The tags of a page, well enough to find one's own fields again: comments and the content of style sheets are passed over.
+/// The tags of a page, well enough to find one's own fields again: comments and the content of style sheets are passed
+/// over.
 fn tags(html: &str) -> Vec<Tag> {
     let mut found = Vec::new();
     let mut rest = html;

@@ -44,9 +44,9 @@ languages! {
 }
 
 impl Language {
-    /// The language that the values of `Accept-Language` prefer: the highest weight wins, of equal ones the first. A range
-    /// stands for its primary language, as `ko-KR` for Korean (RFC 4647 section 3.4); `*` for all that are not named. What
-    /// is malformed is passed over. Nothing acceptable: English, since a page in it helps more than none
+    /// The language that the values of `Accept-Language` prefer: the highest weight wins, of equal ones the first. A
+    /// range stands for its primary language, as `ko-KR` for Korean (RFC 4647 section 3.4); `*` for all that are not
+    /// named. What is malformed is passed over. Nothing acceptable: English, since a page in it helps more than none
     /// (RFC 9110 section 12.5.4 leaves that to us).
     ///
     /// ```

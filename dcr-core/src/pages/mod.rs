@@ -1,5 +1,5 @@
-//! The pages that people see: consent and refusal. Their words ([`Texts`], in every [`Language`]), their looks ([`Theme`]),
-//! and the trait by which an operator replaces them ([`Pages`]).
+//! The pages that people see: consent and refusal. Their words ([`Texts`], in every [`Language`]), their looks
+//! ([`Theme`]), and the trait by which an operator replaces them ([`Pages`]).
 //!
 //! The headers are the engine's, whoever makes the page: a content security policy that allows no script, nothing from
 //! elsewhere and one style sheet, named by its hash; no framing, no caching, no referrer (CO-1, CO-3, CONS-03).
@@ -82,14 +82,14 @@ pub type PageError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes the pages. Implement it to replace them; [`DcrEngineBuilder::pages`](crate::DcrEngineBuilder::pages) takes it.
 ///
-/// Whatever is put into a page must be escaped, also what seems harmless: names are chosen by strangers. The engine tries the
-/// pages when it is built, in every language, and looks at each one before it serves it: a consent page has one form that posts to
-/// [`ConsentPage::action`], with the field `request` and buttons `decision` for `approve` and `deny`; a refusal shows its
-/// reference; both say their language; neither has a script, a style attribute or a `meta` that stands for a header. One that
-/// does not is not served, and a line in the log says why.
+/// Whatever is put into a page must be escaped, also what seems harmless: names are chosen by strangers. The engine
+/// tries the pages when it is built, in every language, and looks at each one before it serves it: a consent page has
+/// one form that posts to [`ConsentPage::action`], with the field `request` and buttons `decision` for `approve` and
+/// `deny`; a refusal shows its reference; both say their language; neither has a script, a style attribute or a `meta`
+/// that stands for a header. One that does not is not served, and a line in the log says why.
 pub trait Pages: fmt::Debug + Send + Sync {
-    /// The style sheet of all pages: asked for once. Each page gets it as `style` and puts it, unchanged, into its one `style`
-    /// element; no other style has an effect.
+    /// The style sheet of all pages: asked for once. Each page gets it as `style` and puts it, unchanged, into its one
+    /// `style` element; no other style has an effect.
     fn style(&self, brand: &Brand) -> String;
 
     /// The page on which a person allows an app to act for them.
@@ -105,8 +105,8 @@ pub trait Pages: fmt::Debug + Send + Sync {
     fn refusal(&self, page: &RefusalPage) -> Result<String, PageError>;
 }
 
-/// What the consent page says (CO-6, spec rows 62, 64 and 78): who asks, by the redirect; where the code goes; for which server, with
-/// which scopes; under which login. Texts are bounded, and not escaped.
+/// What the consent page says (CO-6, spec rows 62, 64 and 78): who asks, by the redirect; where the code goes; for
+/// which server, with which scopes; under which login. Texts are bounded, and not escaped.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ConsentPage {
@@ -178,8 +178,8 @@ impl ConsentPage {
         (self.texts().asks)(&self.asker(), &self.server)
     }
 
-    /// What a person must be warned of, in full sentences; the last one says when to go on. Empty for registered clients of known
-    /// platforms (spec row 62, SR-12).
+    /// What a person must be warned of, in full sentences; the last one says when to go on. Empty for registered
+    /// clients of known platforms (spec row 62, SR-12).
     #[must_use]
     pub fn warnings(&self) -> Vec<&'static str> {
         let texts = self.texts();
@@ -199,8 +199,8 @@ impl ConsentPage {
         .collect()
     }
 
-    /// An example, to try pages on: a local program that nobody knows, which is what needs the most words, with a name that must be
-    /// escaped.
+    /// An example, to try pages on: a local program that nobody knows, which is what needs the most words, with a name
+    /// that must be escaped.
     #[must_use]
     pub fn sample(language: Language) -> Self {
         Self {
@@ -239,7 +239,8 @@ impl fmt::Debug for ConsentPage {
     }
 }
 
-/// What a refusal says: what happened, what a person can do, and a reference that finds the log line. Texts are not escaped.
+/// What a refusal says: what happened, what a person can do, and a reference that finds the log line. Texts are not
+/// escaped.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RefusalPage {

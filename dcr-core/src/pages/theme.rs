@@ -13,7 +13,8 @@ use crate::text::bounded;
 const MAX_NAME: usize = 80;
 /// The largest logo, in bytes.
 const MAX_LOGO: usize = 256 * 1024;
-/// A logo that is looked at as a document of its own does nothing either: an SVG may hold scripts, and people who find them.
+/// A logo that is looked at as a document of its own does nothing either: an SVG may hold scripts, and people who find
+/// them.
 const LOGO_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// How the pages are the operator's own: whose they are, a logo, an accent colour.
@@ -46,14 +47,15 @@ impl Theme {
         Self::default()
     }
 
-    /// The organisation or service, in the head of every page: at most 80 characters. Default: the host of the public URL.
+    /// The organisation or service, in the head of every page: at most 80 characters. Default: the host of the public
+    /// URL.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// A logo for the engine to serve: a PNG or an SVG, at most 256 KiB. It is shown 40 px high, on white. An SVG is shown
-    /// as a picture, so nothing in it runs and nothing is loaded by it.
+    /// A logo for the engine to serve: a PNG or an SVG, at most 256 KiB. It is shown 40 px high, on white. An SVG is
+    /// shown as a picture, so nothing in it runs and nothing is loaded by it.
     pub fn logo(mut self, picture: impl Into<Bytes>) -> Self {
         self.logo = Some(Logo::Bytes(picture.into()));
         self
@@ -65,8 +67,9 @@ impl Theme {
         self
     }
 
-    /// The accent colour, as `#rrggbb`: of the button that approves. Its text becomes black or white, whichever reads better,
-    /// and rings, links and borders a darker or lighter shade of it where that is needed, so that every colour keeps to WCAG AA.
+    /// The accent colour, as `#rrggbb`: of the button that approves. Its text becomes black or white, whichever reads
+    /// better, and rings, links and borders a darker or lighter shade of it where that is needed, so that every colour
+    /// keeps to WCAG AA.
     pub fn colour(mut self, colour: impl Into<String>) -> Self {
         self.colour = Some(colour.into());
         self
@@ -140,8 +143,8 @@ pub struct Brand {
     pub name: String,
     /// The path of the logo, for the `src` of an image.
     pub logo: Option<String>,
-    /// CSS that sets `--accent`, `--on-accent` (text on it) and `--ring` (a shade that is readable on a card of `#fff`, or
-    /// of `#191f27` in the dark). Empty if the operator picked no colour.
+    /// CSS that sets `--accent`, `--on-accent` (text on it) and `--ring` (a shade that is readable on a card of `#fff`,
+    /// or of `#191f27` in the dark). Empty if the operator picked no colour.
     pub style: String,
 }
 
