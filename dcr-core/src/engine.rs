@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use crate::client::{ClientRules, Documents, PlatformList, PreRegistered, custom_redirect_is_sane};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
+use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource};
 use crate::error::{ConfigError, Reason, Refusal};
 use crate::guarded::GuardedFetch;
 use crate::http::Site;
@@ -21,6 +21,7 @@ use crate::oauth::introspect::ResourceServers;
 use crate::operator::Operator;
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind};
+use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId};
 use crate::store::{Store, Target};
@@ -207,6 +208,11 @@ impl DcrEngine {
 }
 
 impl Inner {
+    /// The first of the resources that are served here: what a guard guards that names none.
+    pub(crate) fn first_here(&self) -> Option<&ValidResource> {
+        self.resources.iter().find(|resource| resource.path.is_some())
+    }
+
     /// The resource that `named` names; the first if nothing is named (RFC 8707, design "exactly").
     pub(crate) fn resource(&self, named: Option<&str>) -> Option<&ValidResource> {
         match named {
@@ -378,14 +384,7 @@ impl DcrEngineBuilder {
         let store = self.store.ok_or(ConfigError::NoStore)?;
         let provider = self.provider.ok_or(ConfigError::NoProvider)?;
         self.lifetimes.check()?;
-        let resources: Vec<ValidResource> = self
-            .resources
-            .into_iter()
-            .map(|resource| ValidResource::new(resource, &issuer))
-            .collect::<Result<_, _>>()?;
-        if resources.is_empty() {
-            return Err(ConfigError::NoResource);
-        }
+        let resources = ValidResource::all_of(self.resources, &issuer)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_');
         if !self.prefix.starts_with('/') || self.prefix.ends_with('/') || !self.prefix.bytes().all(plain) {
             return Err(ConfigError::Prefix(self.prefix));

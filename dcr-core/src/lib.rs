@@ -65,6 +65,8 @@ mod oauth;
 mod operator;
 mod random;
 pub mod record;
+pub mod remote;
+mod resource;
 mod seal;
 pub mod session;
 pub mod store;
@@ -83,7 +85,9 @@ pub use self::engine::{DcrEngine, DcrEngineBuilder};
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
 pub use self::http::MAX_BODY;
 #[cfg(feature = "tower")]
-pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody};
+pub use self::http::Endpoints;
+#[cfg(feature = "tower")]
+pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody, InspectedBody, OwnResource, Verifier};
 pub use self::oauth::ScopeSet;
 pub use self::operator::{ImportedUse, Operator, OperatorError, Replayed};
 pub use self::random::{RandomUnavailable, SecureRandom, SystemRandom};

@@ -4,10 +4,11 @@
 use askama::Template;
 
 use crate::client::{Provenance, RedirectClass, ResolvedClient, ValidRedirect};
-use crate::config::{ScopeText, ValidResource};
+use crate::config::ScopeText;
 use crate::engine::Inner;
 use crate::error::Refusal;
 use crate::oauth::ScopeSet;
+use crate::resource::ValidResource;
 use crate::seal::sha256;
 use crate::text::bounded;
 

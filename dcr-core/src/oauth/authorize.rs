@@ -2,7 +2,7 @@
 //! and ask the person. Writes nothing.
 
 use super::pkce::CodeChallenge;
-use super::scope;
+use super::scope::{self, OFFLINE_ACCESS, ScopeSet};
 use super::transaction::{AuthorizeRequest, ReturnAddress};
 use crate::client::{ClientId, LookedUp, Provenance, ResolvedClient, ValidRedirect};
 use crate::engine::Inner;
@@ -132,11 +132,13 @@ impl Inner {
         }
         let resource = self.resource(params.get("resource")).ok_or(Reason::ResourceUnknown)?;
         let ceiling = self.adoption_scopes.as_ref().filter(|_| client.provenance() == Provenance::Adopted);
-        let allowed = ceiling.map_or_else(|| resource.scope_set.clone(), |most| resource.scope_set.intersection(most));
-        if allowed.is_empty() {
+        // A ceiling with a broad scope is one with the narrow ones that it satisfies.
+        let ceiling = ceiling.map(|most| resource.hierarchy.effective(most));
+        let below = |scopes: &ScopeSet| ceiling.as_ref().map_or_else(|| scopes.clone(), |most| scopes.intersection(most));
+        let scope = scope::granted(params.get("scope"), &below(&resource.all), &below(&resource.defaults));
+        if scope.without(OFFLINE_ACCESS).is_empty() {
             return Err(Refusal::new(Reason::ScopeTooWide, "unregistered apps get no scope of this resource"));
         }
-        let scope = scope::granted(params.get("scope"), &allowed);
         Ok(AuthorizeRequest::new(
             client,
             redirect,

@@ -4,6 +4,7 @@
 pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod callback;
+pub(crate) mod challenge;
 pub(crate) mod consent;
 pub(crate) mod imported;
 pub(crate) mod introspect;
@@ -15,4 +16,5 @@ mod scope;
 pub(crate) mod token;
 pub(crate) mod transaction;
 
+pub(crate) use self::scope::ScopeHierarchy;
 pub use self::scope::ScopeSet;

@@ -9,7 +9,7 @@ mod ids;
 mod principal;
 mod records;
 
-pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, TokenFault, jwks};
+pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, TokenFault, VerifyingKeys, jwks};
 pub(crate) use self::grant::{GrantKind, GrantToken};
 pub(crate) use self::ids::USER_ID_PREFIX;
 pub use self::ids::{ConnectionId, EventId, NotAnId, SessionId, UserId};
