@@ -83,9 +83,9 @@ pub use self::clock::{Clock, NotATime, SystemClock, Timestamp};
 pub use self::config::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};
 pub use self::engine::{DcrEngine, DcrEngineBuilder};
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
-pub use self::http::MAX_BODY;
 #[cfg(feature = "tower")]
 pub use self::http::Endpoints;
+pub use self::http::MAX_BODY;
 #[cfg(feature = "tower")]
 pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody, InspectedBody, OwnResource, Verifier};
 pub use self::oauth::ScopeSet;

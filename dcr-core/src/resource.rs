@@ -37,7 +37,8 @@ impl ResourceUri {
     /// Of an absolute URI. Clients and guards compare it byte for byte, so it must be in its one canonical form.
     pub(crate) fn parse(uri: &str) -> Result<Self, &'static str> {
         const FORM: &str = "its URI must be a scheme and a host, in lower case, without default port, and a path";
-        let url = Url::parse(uri).map_err(|_| "its URI is not absolute: write one such as https://tools.example/mcp")?;
+        let url =
+            Url::parse(uri).map_err(|_| "its URI is not absolute: write one such as https://tools.example/mcp")?;
         let origin = url.origin().ascii_serialization();
         Issuer::parse(&origin).map_err(|_| "its URI must be https, or http on loopback")?;
         let path = uri.strip_prefix(&origin).ok_or(FORM)?;
@@ -119,9 +120,12 @@ impl ValidResource {
         if valid.is_empty() {
             return Err(ConfigError::NoResource);
         }
-        let twice = valid.iter().enumerate().find(|(n, one)| valid[..*n].iter().any(|other| other.is_named_by(&one.uri)));
+        let twice =
+            valid.iter().enumerate().find(|(n, one)| valid[..*n].iter().any(|other| other.is_named_by(&one.uri)));
         match twice {
-            Some((_, one)) => Err(ConfigError::Resource { path: one.uri.clone(), why: "there is another one of that name" }),
+            Some((_, one)) => {
+                Err(ConfigError::Resource { path: one.uri.clone(), why: "there is another one of that name" })
+            }
             None => Ok(valid),
         }
     }
@@ -187,7 +191,9 @@ mod tests {
         assert!(valid(Resource::new("/mcp", "x")).is_err());
         assert!(valid(Resource::new("/mcp", "x").scope("openid", "x")).is_err());
         assert!(valid(Resource::new("/mcp", "x").scope("mcp", "x").optional_scope("offline_access", "x")).is_err());
-        assert!(valid(Resource::new("/mcp", "x").scope("a", "x").optional_scope("a", "x")).unwrap_err().contains("twice"));
+        assert!(
+            valid(Resource::new("/mcp", "x").scope("a", "x").optional_scope("a", "x")).unwrap_err().contains("twice")
+        );
         assert!(valid(Resource::new("/mcp", "x").optional_scope("mcp", "x")).unwrap_err().contains("by default"));
     }
 
@@ -205,8 +211,12 @@ mod tests {
     #[test]
     fn a_resource_elsewhere_is_an_absolute_uri_in_its_one_form() {
         let elsewhere = |uri: &str| valid(Resource::elsewhere(uri, "x").scope("mcp", "x"));
-        for good in ["https://tools.example/mcp", "https://tools.example", "http://127.0.0.1:9000/mcp", "https://t.example:8443/a/b"]
-        {
+        for good in [
+            "https://tools.example/mcp",
+            "https://tools.example",
+            "http://127.0.0.1:9000/mcp",
+            "https://t.example:8443/a/b",
+        ] {
             let resource = elsewhere(good).unwrap();
             assert_eq!((resource.uri.as_str(), resource.path), (good, None));
         }
@@ -234,7 +244,10 @@ mod tests {
     #[test]
     fn two_resources_of_one_name_are_refused() {
         let two = |a: &str, b: &str| {
-            ValidResource::all_of(vec![Resource::new(a, "x").scope("a", "x"), Resource::new(b, "x").scope("b", "x")], &issuer())
+            ValidResource::all_of(
+                vec![Resource::new(a, "x").scope("a", "x"), Resource::new(b, "x").scope("b", "x")],
+                &issuer(),
+            )
         };
         assert!(two("/a", "/b").is_ok() && two("/a", "").is_ok() && two("/a", "/a/b").is_ok());
         assert!(two("/a", "/a").is_err());

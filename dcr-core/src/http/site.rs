@@ -92,7 +92,8 @@ impl Site {
         for name in ["oauth-authorization-server", "openid-configuration"] {
             site.at(format!("/.well-known/{name}"), server);
         }
-        let here: Vec<_> = resources.iter().filter_map(|resource| Some((resource, resource.path.as_deref()?))).collect();
+        let here: Vec<_> =
+            resources.iter().filter_map(|resource| Some((resource, resource.path.as_deref()?))).collect();
         // The document without a path is that of the resource without one; where there is none, clients that know no path
         // get the first.
         let root = here.iter().position(|(_, path)| path.is_empty()).unwrap_or(0);

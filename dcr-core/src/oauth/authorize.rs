@@ -134,7 +134,8 @@ impl Inner {
         let ceiling = self.adoption_scopes.as_ref().filter(|_| client.provenance() == Provenance::Adopted);
         // A ceiling with a broad scope is one with the narrow ones that it satisfies.
         let ceiling = ceiling.map(|most| resource.hierarchy.effective(most));
-        let below = |scopes: &ScopeSet| ceiling.as_ref().map_or_else(|| scopes.clone(), |most| scopes.intersection(most));
+        let below =
+            |scopes: &ScopeSet| ceiling.as_ref().map_or_else(|| scopes.clone(), |most| scopes.intersection(most));
         let scope = scope::granted(params.get("scope"), &below(&resource.all), &below(&resource.defaults));
         if scope.without(OFFLINE_ACCESS).is_empty() {
             return Err(Refusal::new(Reason::ScopeTooWide, "unregistered apps get no scope of this resource"));

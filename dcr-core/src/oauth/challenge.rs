@@ -44,7 +44,8 @@ pub(crate) fn challenge(
     defaults: &ScopeSet,
 ) -> Option<String> {
     let reason = refusal.reason();
-    if !matches!(reason.status(), 400 | 401 | 403) || reason == Reason::ToolCallUnclear {
+    let is_of_body = matches!(reason, Reason::ToolCallUnclear | Reason::BodyIncomplete);
+    if !matches!(reason.status(), 400 | 401 | 403) || is_of_body {
         return None;
     }
     let mut challenge = "Bearer ".to_owned();

@@ -44,7 +44,9 @@ pub struct RemoteGuardBuilder {
 #[non_exhaustive]
 pub enum RemoteConfigError {
     /// The issuer.
-    #[error("the issuer {0:?} cannot be used: write the authorization server's public URL as it has it, https or loopback")]
+    #[error(
+        "the issuer {0:?} cannot be used: write the authorization server's public URL as it has it, https or loopback"
+    )]
     Issuer(String),
     /// The resource or its scopes.
     #[error("the resource {uri:?} cannot be used: {why}")]

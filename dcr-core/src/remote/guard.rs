@@ -53,11 +53,7 @@ impl Verifier for RemoteGuard {
 }
 
 fn owner(principal: &RemotePrincipal) -> mcp_session::Owner<'_> {
-    mcp_session::Owner {
-        user: principal.user_id(),
-        client_id: principal.client_id(),
-        resource: principal.resource(),
-    }
+    mcp_session::Owner { user: principal.user_id(), client_id: principal.client_id(), resource: principal.resource() }
 }
 
 impl Endpoints for RemoteGuard {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, StatusCode};
 use moka::sync::Cache;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use super::issuer::{Published, is_younger};
@@ -37,11 +37,6 @@ pub(super) struct Introspection {
     clock: Arc<dyn Clock>,
     /// By SHA-256 of the token: the token itself is nowhere.
     answers: Cache<[u8; 32], Cell>,
-}
-
-#[derive(Deserialize)]
-struct Wire {
-    active: bool,
 }
 
 impl Introspection {
@@ -100,9 +95,11 @@ impl Introspection {
             .map_err(|_| "the introspection endpoint is no URL")?;
         let response = self.fetch.fetch(request).await.map_err(|error| error.to_string())?;
         match response.status() {
-            StatusCode::OK => serde_json::from_slice::<Wire>(response.body())
-                .map(|answer| answer.active)
-                .map_err(|error| format!("no introspection answer: {error}")),
+            // Exactly as RFC 7662 section 2.2 has it: a member of an object, and a boolean.
+            StatusCode::OK => serde_json::from_slice::<Value>(response.body())
+                .ok()
+                .and_then(|answer| answer.get("active")?.as_bool())
+                .ok_or_else(|| "what came is no introspection answer".to_owned()),
             StatusCode::UNAUTHORIZED => Err("the issuer does not accept these introspection credentials".to_owned()),
             status => Err(format!("introspection answered {status}")),
         }

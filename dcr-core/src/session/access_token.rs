@@ -161,9 +161,7 @@ impl AccessToken {
         let (head, payload) = signed.split_once('.')?;
         let head = unb64(head.as_bytes())?;
         let key = keys.verifying_key(kid_of_header(&head)?)?;
-        UnparsedPublicKey::new(&ED25519, key)
-            .verify(signed.as_bytes(), &unb64(signature.as_bytes())?)
-            .ok()?;
+        UnparsedPublicKey::new(&ED25519, key).verify(signed.as_bytes(), &unb64(signature.as_bytes())?).ok()?;
         serde_json::from_slice(&unb64(payload.as_bytes())?).ok()
     }
 }

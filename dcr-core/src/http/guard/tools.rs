@@ -289,7 +289,10 @@ mod tests {
             (r#"{"params":{"arguments":{"name":"add"},"name":"erase"},"method":"tools/call"}"#, "erase"),
             (r#"{"m\u0065thod":"tools\/call","par\u0061ms":{"n\u0061me":"er\u0061se"}}"#, "erase"),
             (r#"{"method":"TOOLS/CALL","params":{"name":"erase"}}"#, "erase"),
-            (r#" [{"method":"tools/call","params":{"name":"a"}}, {"method":"ping"}, {"method":"tools/call","params":{"name":"b"}}] "#, "a b"),
+            (
+                r#" [{"method":"tools/call","params":{"name":"a"}}, {"method":"ping"}, {"method":"tools/call","params":{"name":"b"}}] "#,
+                "a b",
+            ),
             (r#"{"method":"tools/list"}"#, ""),
             (r#"{"method":"prompts/get","params":{"name":"erase","Name":1}}"#, ""),
             (r#"{"method":"x","params":["erase"]}"#, ""),

@@ -85,11 +85,7 @@ impl Verifier for OwnResource {
 }
 
 fn owner(principal: &Principal) -> mcp_session::Owner<'_> {
-    mcp_session::Owner {
-        user: principal.user_id(),
-        client_id: principal.client_id(),
-        resource: principal.resource(),
-    }
+    mcp_session::Owner { user: principal.user_id(), client_id: principal.client_id(), resource: principal.resource() }
 }
 
 impl fmt::Debug for OwnResource {
