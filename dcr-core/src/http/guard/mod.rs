@@ -18,7 +18,7 @@ use std::task::{Context, Poll};
 use ::http::header::{
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, AUTHORIZATION, HeaderName, WWW_AUTHENTICATE,
 };
-use ::http::{HeaderMap, HeaderValue, Request, Response};
+use ::http::{HeaderMap, HeaderValue, Method, Request, Response};
 use bytes::Bytes;
 use http_body::Body;
 use tower_layer::Layer;
@@ -53,6 +53,12 @@ struct Rules {
     needed: ScopeSet,
     /// Those that call a tool.
     tools: ToolRules,
+}
+
+/// A request that does not pass, and the scopes that it would need.
+struct Denied {
+    refusal: Refusal,
+    needed: ScopeSet,
 }
 
 impl DcrEngine {
@@ -144,22 +150,30 @@ impl<V: Verifier> BearerLayer<V> {
     /// # Errors
     /// The answer: 400, 401, 403, 404 (an MCP session of somebody else) or 503, with its challenge where one belongs.
     pub async fn check(&self, headers: &HeaderMap) -> Result<V::Principal, Response<Bytes>> {
-        let principal = self.verify(headers).await?;
-        self.require(&principal, &self.rules.needed.union(self.rules.tools.all()))?;
-        self.inner_session(headers, &principal)?;
-        Ok(principal)
+        let checked = async {
+            let principal = self.verify(headers).await?;
+            self.require(&principal, &self.rules.needed.union(self.rules.tools.all()))?;
+            self.inner_session(headers, &principal)?;
+            Ok(principal)
+        };
+        checked.await.map_err(|denied| self.answer(&denied))
     }
 
-    async fn verify(&self, headers: &HeaderMap) -> Result<V::Principal, Response<Bytes>> {
-        self.verifier.verify(headers).await.map_err(|refusal| self.refuse(&refusal, &self.rules.needed))
+    async fn verify(&self, headers: &HeaderMap) -> Result<V::Principal, Denied> {
+        self.verifier.verify(headers).await.map_err(|refusal| self.denied(refusal))
     }
 
-    fn require(&self, principal: &V::Principal, needed: &ScopeSet) -> Result<(), Response<Bytes>> {
-        self.verifier.require(principal, needed).map_err(|refusal| self.refuse(&refusal, needed))
+    fn require(&self, principal: &V::Principal, needed: &ScopeSet) -> Result<(), Denied> {
+        self.verifier.require(principal, needed).map_err(|refusal| Denied { refusal, needed: needed.clone() })
     }
 
-    /// The request as the inner service may see it, and who it speaks for; or the answer.
-    async fn admit<B>(&self, request: Request<B>) -> Result<(Request<InspectedBody<B>>, V::Principal), Response<Bytes>>
+    /// A refusal in which tools play no part.
+    fn denied(&self, refusal: impl Into<Refusal>) -> Denied {
+        Denied { refusal: refusal.into(), needed: self.rules.needed.clone() }
+    }
+
+    /// The request as the inner service may see it, and who it speaks for.
+    async fn admit<B>(&self, request: Request<B>) -> Result<(Request<InspectedBody<B>>, V::Principal), Denied>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -178,11 +192,11 @@ impl<V: Verifier> BearerLayer<V> {
     /// What the request needs is demanded at once, the route's and the tools' scopes together (spec row 34).
     async fn check_scopes<B>(
         &self,
-        method: &::http::Method,
+        method: &Method,
         headers: &HeaderMap,
         body: B,
         principal: &V::Principal,
-    ) -> Result<InspectedBody<B>, Response<Bytes>>
+    ) -> Result<InspectedBody<B>, Denied>
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -195,17 +209,13 @@ impl<V: Verifier> BearerLayer<V> {
             Ok((body, more)) => self.require(principal, &needed.union(&more)).map(|()| body),
             Err(reason) => {
                 self.require(principal, needed)?;
-                Err(self.refuse(&reason.into(), needed))
+                Err(self.denied(reason))
             }
         }
     }
 
     /// The request's MCP session id as the inner service knows it, if it has one.
-    fn inner_session(
-        &self,
-        headers: &HeaderMap,
-        principal: &V::Principal,
-    ) -> Result<Option<HeaderValue>, Response<Bytes>> {
+    fn inner_session(&self, headers: &HeaderMap, principal: &V::Principal) -> Result<Option<HeaderValue>, Denied> {
         let mut sessions = headers.get_all(MCP_SESSION_ID).iter();
         let inner = match (sessions.next(), sessions.next()) {
             (None, _) => return Ok(None),
@@ -218,11 +228,11 @@ impl<V: Verifier> BearerLayer<V> {
         };
         match inner {
             Some(inner) => Ok(Some(inner)),
-            None => Err(self.refuse(&Reason::McpSessionForeign.into(), &self.rules.needed)),
+            None => Err(self.denied(Reason::McpSessionForeign)),
         }
     }
 
-    fn refuse(&self, refusal: &Refusal, needed: &ScopeSet) -> Response<Bytes> {
+    fn answer(&self, Denied { refusal, needed }: &Denied) -> Response<Bytes> {
         let mut response = respond::refusal_json(refusal);
         let challenge = self.verifier.challenge(refusal, needed);
         if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
@@ -285,7 +295,7 @@ where
         Box::pin(async move {
             let (request, principal) = match layer.admit(request).await {
                 Ok(admitted) => admitted,
-                Err(response) => return Ok(response.map(GuardBody::Ours)),
+                Err(denied) => return Ok(layer.answer(&denied).map(GuardBody::Ours)),
             };
             let mut response = inner.call(request).await?;
             layer.bind(response.headers_mut(), &principal);
