@@ -13,6 +13,10 @@ pub struct Options {
     #[arg(long, env = "DCR_BIND", value_name = "ADDRESS")]
     pub bind: Option<String>,
 
+    /// A file in TOML with what does not fit into variables: the MCP servers and their scopes
+    #[arg(long, env = "DCR_CONFIG", value_name = "FILE")]
+    pub config: Option<String>,
+
     /// Issuer and base URL, as clients see it; plain http only on loopback [default: the listen address, if loopback]
     #[arg(long, env = "DCR_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,

@@ -12,6 +12,8 @@ use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Se
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
+use crate::file::{File, ResourceEntry};
+use crate::resources::ResourceSettings;
 use crate::{Failure, Options};
 
 /// How to run a server, checked as far as that goes without opening anything. Made by [`Settings::from_env`].
@@ -20,6 +22,8 @@ pub struct Settings {
     /// Absent: the listen address, which is a loopback one then.
     pub(crate) public_url: Option<String>,
     pub(crate) server_name: String,
+    /// At least one.
+    pub(crate) resources: Vec<ResourceSettings>,
     pub(crate) database: Database,
     pub(crate) secrets: Secrets,
     pub(crate) provider: Provider,
@@ -99,11 +103,14 @@ impl Settings {
         let loopback = public_host;
         let secrets = secrets(options.secret.as_deref(), options.secret_retired.as_deref(), loopback)?;
         let provider = provider(&options, loopback)?;
+        let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let server_name = options.server_name.unwrap_or_else(|| "Example MCP server".to_owned());
         Ok(Self {
             bind,
             secrets,
             provider,
-            server_name: options.server_name.unwrap_or_else(|| "Example MCP server".to_owned()),
+            resources: resources(file.resource, &server_name)?,
+            server_name,
             database: match options.database_url {
                 Some(url) if url == "memory:" => Database::Memory,
                 Some(url) => Database::Url(url),
@@ -167,6 +174,7 @@ impl Options {
     fn without_empty(mut self) -> Self {
         let Self {
             bind,
+            config,
             public_url,
             server_name,
             database_url,
@@ -199,6 +207,7 @@ impl Options {
         } = &mut self;
         for option in [
             bind,
+            config,
             public_url,
             server_name,
             database_url,
@@ -352,6 +361,14 @@ fn complete<'a, const N: usize>(
     }
 }
 
+/// Those of the file, or the one that there is without.
+fn resources(entries: Vec<ResourceEntry>, server_name: &str) -> Result<Vec<ResourceSettings>, Failure> {
+    if entries.is_empty() {
+        return Ok(vec![ResourceSettings::standard(server_name)]);
+    }
+    entries.into_iter().map(ResourceEntry::settings).collect()
+}
+
 fn resource_server(text: &str) -> Result<(String, String), Failure> {
     match text.trim().split_once(':') {
         Some((id, secret)) if !id.is_empty() && !secret.is_empty() => Ok((id.to_owned(), secret.to_owned())),
@@ -497,6 +514,7 @@ mod tests {
         refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");
         refused(|options| options.log = some("==="), "DCR_LOG");
         refused(|options| options.dev_idp_bind = some("8081"), "DCR_DEV_IDP_BIND");
+        refused(|options| options.config = some("/nowhere/dcr.toml"), "DCR_CONFIG=/nowhere/dcr.toml");
     }
 
     #[test]
