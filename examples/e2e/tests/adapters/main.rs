@@ -7,6 +7,7 @@
 
 mod pair;
 mod raw;
+mod tools;
 
 use dcr_core::MAX_BODY;
 use serde_json::{Value, json};

@@ -103,6 +103,10 @@ async fn on_axum(test: TestEngine, listener: TcpListener) {
     let app = Router::new()
         .nest_service("/mcp", test.guard().layer(mcp()))
         .nest_service("/mirror", test.guard().layer(service_fn(mirror::<InspectedBody<AxumBody>>)))
+        .nest_service(
+            "/tools",
+            test.guard().tool("erase", admin()).layer(service_fn(mirror::<InspectedBody<AxumBody>>)),
+        )
         .nest_service("/open", service_fn(mirror::<AxumBody>))
         .route("/protected", any("protected").layer(test.guard()))
         .route("/admin", any("for administrators").layer(test.guard().scopes(admin())))
@@ -114,11 +118,13 @@ fn warp_app(test: &TestEngine) -> BoxedFilter<(impl warp::Reply + use<>,)> {
     let guarded = service_fn(mirror::<InspectedBody<dcr_warp::RequestBody>>);
     let open = service_fn(mirror::<dcr_warp::RequestBody>);
     let protected = warp::path!("protected").and(dcr_warp::authenticated(test.guard())).map(|_| "protected");
+    let tools = dcr_warp::service(test.guard().tool("erase", admin()).layer(guarded));
     let admin = warp::path("admin")
         .and(dcr_warp::guarded(test.guard().scopes(admin()), warp::path::end().map(|| "for administrators")));
     dcr_warp::routes(test.engine())
         .or(warp::path("mcp").and(dcr_warp::service(test.guard().layer(mcp()))))
         .or(warp::path("mirror").and(dcr_warp::service(test.guard().layer(guarded))))
+        .or(warp::path("tools").and(tools))
         .or(warp::path("open").and(dcr_warp::service(open)))
         .or(protected.recover(dcr_warp::answer_refusal))
         .or(admin)

@@ -9,3 +9,4 @@ mod resources;
 mod restart;
 mod rmcp_client;
 mod step_up;
+mod tool_reading;
