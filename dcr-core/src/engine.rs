@@ -208,11 +208,6 @@ impl DcrEngine {
 }
 
 impl Inner {
-    /// The first of the resources that are served here: what a guard guards that names none.
-    pub(crate) fn first_here(&self) -> Option<&ValidResource> {
-        self.resources.iter().find(|resource| resource.path.is_some())
-    }
-
     /// The resource that `named` names; the first if nothing is named (RFC 8707, design "exactly").
     pub(crate) fn resource(&self, named: Option<&str>) -> Option<&ValidResource> {
         match named {

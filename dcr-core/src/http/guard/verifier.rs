@@ -54,7 +54,8 @@ pub struct OwnResource {
 
 impl OwnResource {
     fn uri(&self) -> Option<&str> {
-        self.resource.as_deref().or_else(|| self.engine.inner.first_here().map(|resource| resource.uri.as_str()))
+        let first = || self.engine.inner.resources.iter().find(|resource| resource.path.is_some());
+        self.resource.as_deref().or_else(|| first().map(|resource| resource.uri.as_str()))
     }
 }
 
