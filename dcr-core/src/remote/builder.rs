@@ -194,7 +194,12 @@ impl RemoteGuardBuilder {
         let metadata = protected_resource(&self.issuer, &self.resource, &self.name, &defaults);
         Ok(RemoteGuard {
             inner: Arc::new(Inner {
-                documents: IssuerDocuments::new(self.issuer.clone(), fetch, Arc::clone(&self.clock)),
+                documents: IssuerDocuments::new(
+                    self.issuer.clone(),
+                    self.resource.clone(),
+                    fetch,
+                    Arc::clone(&self.clock),
+                ),
                 issuer: self.issuer,
                 metadata_url: uri.metadata_url(),
                 paths: paths(&uri.path, self.root_metadata),

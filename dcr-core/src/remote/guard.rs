@@ -39,6 +39,11 @@ impl Verifier for RemoteGuard {
         principal.require(needed)
     }
 
+    fn unknown_scope<'a>(&self, _: &'a ScopeSet) -> Option<&'a str> {
+        // Which scopes there are only the issuer knows.
+        None
+    }
+
     fn challenge(&self, refusal: &Refusal, needed: &ScopeSet) -> Option<String> {
         Self::challenge(self, refusal, needed)
     }

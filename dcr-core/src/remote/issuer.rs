@@ -50,6 +50,7 @@ struct Known {
 /// The documents of one issuer. One fetch at a time; nobody waits for it who has what he needs.
 pub(super) struct IssuerDocuments {
     issuer: String,
+    resource: String,
     fetch: Arc<dyn HttpFetch>,
     clock: Arc<dyn Clock>,
     known: RwLock<Known>,
@@ -57,8 +58,8 @@ pub(super) struct IssuerDocuments {
 }
 
 impl IssuerDocuments {
-    pub(super) fn new(issuer: String, fetch: Arc<dyn HttpFetch>, clock: Arc<dyn Clock>) -> Self {
-        Self { issuer, fetch, clock, known: RwLock::default(), fetching: Mutex::new(()) }
+    pub(super) fn new(issuer: String, resource: String, fetch: Arc<dyn HttpFetch>, clock: Arc<dyn Clock>) -> Self {
+        Self { issuer, resource, fetch, clock, known: RwLock::default(), fetching: Mutex::new(()) }
     }
 
     /// What is published, with the key `kid` in it if the issuer has such a key. Unknown ids have the documents fetched
@@ -124,6 +125,10 @@ impl IssuerDocuments {
                 return Err(format!("{endpoint:?} is not of the issuer's origin"));
             }
         }
+        if !metadata.protected_resources.as_ref().is_none_or(|all| all.contains(&self.resource)) {
+            // No token will ever be for it. Not a reason to stop: tokens say whom they are for.
+            tracing::error!(target: "dcr", issuer = self.issuer, resource = self.resource, "the issuer does not list this resource");
+        }
         let set: KeySet = self.get(&metadata.jwks_uri).await?;
         let keys: HashMap<_, _> = set.keys.iter().take(MAX_KEYS).filter_map(usable).collect();
         if keys.is_empty() {
@@ -153,6 +158,7 @@ struct Metadata {
     issuer: String,
     jwks_uri: String,
     introspection_endpoint: Option<String>,
+    protected_resources: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]

@@ -2,7 +2,8 @@
 
 use dcr_core::{BearerLayer, Resource, ScopeSet};
 
-use crate::McpService;
+use crate::file::ResourceEntry;
+use crate::{Failure, McpService};
 
 /// One MCP server, as it is configured.
 #[derive(Debug, Clone)]
@@ -16,9 +17,17 @@ pub(crate) struct ResourceSettings {
 }
 
 impl ResourceSettings {
+    /// Those of the file, or the one that there is without.
+    pub(crate) fn all(entries: Vec<ResourceEntry>, server_name: &str) -> Result<Vec<Self>, Failure> {
+        if entries.is_empty() {
+            return Ok(vec![Self::standard(server_name)]);
+        }
+        entries.into_iter().map(ResourceEntry::settings).collect()
+    }
+
     /// The one that there is without a configuration file: every token may use its tools, but for `erase`, for which a
     /// client has to ask the person again (step-up).
-    pub(crate) fn standard(name: &str) -> Self {
+    fn standard(name: &str) -> Self {
         const ERASE: &str = "mcp:erase";
         let resource = Resource::new("/mcp", name)
             .scope("mcp", "Use the tools of this server")

@@ -12,7 +12,7 @@ use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Se
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
-use crate::file::{File, ResourceEntry};
+use crate::file::File;
 use crate::resources::ResourceSettings;
 use crate::{Failure, Options};
 
@@ -109,7 +109,7 @@ impl Settings {
             bind,
             secrets,
             provider,
-            resources: resources(file.resource, &server_name)?,
+            resources: ResourceSettings::all(file.resource, &server_name)?,
             server_name,
             database: match options.database_url {
                 Some(url) if url == "memory:" => Database::Memory,
@@ -359,14 +359,6 @@ fn complete<'a, const N: usize>(
     } else {
         Err(Failure::configuration(format!("{} is missing: set it, too, {purpose}", missing.join(" and "))))
     }
-}
-
-/// Those of the file, or the one that there is without.
-fn resources(entries: Vec<ResourceEntry>, server_name: &str) -> Result<Vec<ResourceSettings>, Failure> {
-    if entries.is_empty() {
-        return Ok(vec![ResourceSettings::standard(server_name)]);
-    }
-    entries.into_iter().map(ResourceEntry::settings).collect()
 }
 
 fn resource_server(text: &str) -> Result<(String, String), Failure> {

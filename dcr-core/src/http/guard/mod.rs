@@ -256,10 +256,15 @@ impl<V: Verifier> BearerLayer<V> {
     }
 }
 
-impl<S, V: Clone> Layer<S> for BearerLayer<V> {
+impl<S, V: Verifier> Layer<S> for BearerLayer<V> {
     type Service = BearerGuard<S, V>;
 
     fn layer(&self, inner: S) -> BearerGuard<S, V> {
+        let needed = self.rules.needed.union(self.rules.tools.all());
+        if let Some(scope) = self.verifier.unknown_scope(&needed) {
+            // Nobody gets through, and clients would ask for it again and again.
+            tracing::error!(target: "dcr", scope, "a guard demands a scope that its resource does not have");
+        }
         BearerGuard { layer: self.clone(), inner }
     }
 }

@@ -34,6 +34,9 @@ pub trait Verifier: sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static 
     /// [`Refusal`] with [`Reason::ScopeInsufficient`](crate::Reason::ScopeInsufficient).
     fn require(&self, principal: &Self::Principal, needed: &ScopeSet) -> Result<(), Refusal>;
 
+    /// A scope of `needed` that no token can have, because there is none of that name.
+    fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str>;
+
     /// The `WWW-Authenticate` header for a refusal, where one belongs.
     fn challenge(&self, refusal: &Refusal, needed: &ScopeSet) -> Option<String>;
 
@@ -70,6 +73,11 @@ impl Verifier for OwnResource {
 
     fn require(&self, principal: &Principal, needed: &ScopeSet) -> Result<(), Refusal> {
         principal.require(needed)
+    }
+
+    fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str> {
+        let resource = self.engine.inner.resource(self.uri())?;
+        needed.iter().find(|name| !resource.all.contains(name))
     }
 
     fn challenge(&self, refusal: &Refusal, needed: &ScopeSet) -> Option<String> {

@@ -1,5 +1,8 @@
 //! A guard elsewhere. What it fetches is answered by a real engine.
 
+#[cfg(feature = "tower")]
+mod layer;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
