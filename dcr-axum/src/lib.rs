@@ -1,5 +1,5 @@
-//! Mounts a [`DcrEngine`] in an axum 0.8 application: [`router`] to merge, [`DcrEngine::guard`] as a layer, and
-//! [`CurrentPrincipal`] as an extractor. All logic is in `dcr-core`.
+//! Mounts a [`DcrEngine`](dcr_core::DcrEngine) in an axum 0.8 application: [`router`] to merge, [`DcrEngine::guard`](dcr_core::DcrEngine::guard)
+//! as a layer, and [`CurrentPrincipal`] as an extractor. All logic is in `dcr-core`.
 //!
 //! ```
 //! use axum::Router;
@@ -26,27 +26,35 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
-use dcr_core::{DcrEngine, Principal};
+use dcr_core::{Endpoints, Principal};
 
 pub use dcr_core;
 
 /// The engine's endpoints, at absolute paths: merge it at the root of the application (well-known documents cannot be
-/// nested under a prefix, RFC 8414 section 3).
-pub fn router<S>(engine: DcrEngine) -> Router<S>
+/// nested under a prefix, RFC 8414 section 3). Of a [`RemoteGuard`](dcr_core::remote::RemoteGuard): its metadata.
+pub fn router<S>(engine: impl Endpoints) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    let routes = engine.paths().iter().fold(Router::new(), |router, path| router.route(path, any(handle)));
+    routes(engine)
+}
+
+fn routes<S, E>(engine: E) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    E: Endpoints,
+{
+    let routes = engine.paths().iter().fold(Router::new(), |router, path| router.route(path, any(handle::<E>)));
     routes.with_state(engine)
 }
 
-async fn handle(State(engine): State<DcrEngine>, request: Request) -> Response {
-    engine.handle_unread(request).await.map(Body::from)
+async fn handle<E: Endpoints>(State(engine): State<E>, request: Request) -> Response {
+    engine.answer(request).await.map(Body::from)
 }
 
 /// The principal of a guarded request.
 ///
-/// On a route without [`DcrEngine::guard`] the extractor answers 500: a forgotten guard must not look like a visitor.
+/// On a route without [`DcrEngine::guard`](dcr_core::DcrEngine::guard) the extractor answers 500: a forgotten guard must not look like a visitor.
 #[derive(Debug, Clone)]
 pub struct CurrentPrincipal(pub Principal);
 

@@ -8,7 +8,6 @@ use url::Url;
 
 use crate::client::RedirectClass;
 use crate::error::ConfigError;
-use crate::oauth::ScopeSet;
 use crate::pages::{Language, Translations};
 
 /// Which redirect URIs a client may register, or name in its metadata document (`DCR_REGISTRATION`).
@@ -194,28 +193,81 @@ pub(crate) struct ScopeText {
 /// ```
 /// use dcr_core::Resource;
 ///
-/// let resource = Resource::new("/mcp", "Weather tools").scope("mcp", "Use the tools of this server");
+/// let resource = Resource::new("/mcp", "Weather tools")
+///     .scope("weather:read", "Look up the weather")
+///     .optional_scope("weather:admin", "Change the settings of the weather station")
+///     .implies("weather:admin", "weather:read");
 /// # let _ = resource;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Resource {
-    pub(crate) path: String,
+    /// A path of the public URL, or an absolute URI.
+    pub(crate) place: Place,
     pub(crate) name: String,
     pub(crate) scopes: Vec<ScopeText>,
     pub(crate) translations: Translations,
+    /// Those of the scopes that are granted when none is asked for.
+    pub(crate) defaults: Vec<String>,
+    /// The broad scope, and the narrow one that it satisfies.
+    pub(crate) implied: Vec<(String, String)>,
+}
+
+/// Where a resource is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    Here { path: String },
+    Elsewhere { uri: String },
 }
 
 impl Resource {
-    /// A resource at `path` of the public URL, called `name` on the consent page.
+    /// A resource at `path` of the public URL, called `name` on the consent page. The path may be empty: the whole origin.
     #[must_use]
     pub fn new(path: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { path: path.into(), name: name.into(), scopes: Vec::new(), translations: Translations::default() }
+        Self::at(Place::Here { path: path.into() }, name.into())
     }
 
-    /// Adds a scope, with what it allows in words. All of a resource's scopes are its defaults.
+    /// A resource that another process serves, at this URI: https, or loopback http, without query and trailing slash. It
+    /// is its tokens' audience, byte for byte. Whoever serves it guards it with a [`RemoteGuard`](crate::remote::RemoteGuard)
+    /// and publishes its metadata (RFC 9728) there; here it is a place to sign in for like any other.
+    #[must_use]
+    pub fn elsewhere(uri: impl Into<String>, name: impl Into<String>) -> Self {
+        Self::at(Place::Elsewhere { uri: uri.into() }, name.into())
+    }
+
+    fn at(place: Place, name: String) -> Self {
+        Self {
+            place,
+            name,
+            scopes: Vec::new(),
+            translations: Translations::default(),
+            defaults: Vec::new(),
+            implied: Vec::new(),
+        }
+    }
+
+    /// Adds a default scope, with what it allows in words. The defaults are what a client gets that asks for no scope, what
+    /// the resource's metadata and a 401 name, and so what almost every client has. A resource needs at least one.
     #[must_use]
     pub fn scope(mut self, name: impl Into<String>, words: impl Into<String>) -> Self {
+        let name = name.into();
+        self.defaults.push(name.clone());
+        self.scopes.push(ScopeText { name, words: words.into() });
+        self
+    }
+
+    /// Adds a scope that is granted only when a client asks for it, as it does when a guard answers 403
+    /// `insufficient_scope` (step-up). What it allows, in words, is shown to the person then.
+    #[must_use]
+    pub fn optional_scope(mut self, name: impl Into<String>, words: impl Into<String>) -> Self {
         self.scopes.push(ScopeText { name: name.into(), words: words.into() });
+        self
+    }
+
+    /// Whoever has the scope `broad` may do what `narrow` allows; and so on along a chain. Both must be scopes of this
+    /// resource, and no scope may imply itself.
+    #[must_use]
+    pub fn implies(mut self, broad: impl Into<String>, narrow: impl Into<String>) -> Self {
+        self.implied.push((broad.into(), narrow.into()));
         self
     }
 
@@ -242,18 +294,6 @@ impl Resource {
         self.translations.add_name(language, name.into());
         self
     }
-}
-
-/// A resource, checked, with its identifier.
-#[derive(Debug, Clone)]
-pub(crate) struct ValidResource {
-    /// The identifier: public URL and path, no trailing slash. The audience of its access tokens.
-    pub(crate) uri: String,
-    pub(crate) path: String,
-    pub(crate) name: String,
-    pub(crate) scopes: Vec<ScopeText>,
-    pub(crate) translations: Translations,
-    pub(crate) scope_set: ScopeSet,
 }
 
 /// The issuer and base URL: scheme and authority, no path, no trailing slash. An identity that clients compare byte for
@@ -306,52 +346,6 @@ impl Issuer {
     }
 }
 
-impl ValidResource {
-    pub(crate) fn new(resource: Resource, issuer: &Issuer) -> Result<Self, ConfigError> {
-        let wrong = |why: &'static str| ConfigError::Resource { path: resource.path.clone(), why };
-        let path = &resource.path;
-        let plain = path.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b'~'));
-        let whole = path.is_empty() || (path.starts_with('/') && !path.ends_with('/') && !path.contains("//"));
-        if !plain || !whole || path.split('/').any(|segment| segment == "." || segment == "..") {
-            return Err(wrong("a path begins with a slash, does not end in one, and has plain characters only"));
-        }
-        if resource.scopes.is_empty() {
-            return Err(wrong("a resource needs at least one scope"));
-        }
-        let names = resource.scopes.iter().map(|scope| scope.name.as_str());
-        let scope_set =
-            ScopeSet::from_names(names).ok_or_else(|| wrong("a scope name has characters that RFC 6749 forbids"))?;
-        if scope_set.contains("openid") || scope_set.contains("offline_access") {
-            return Err(wrong("openid and offline_access are not scopes of a resource"));
-        }
-        if !resource.translations.scope_names().all(|name| scope_set.contains(name)) {
-            return Err(wrong("it has words for a scope that it does not have; add the scope with `scope(..)`"));
-        }
-        Ok(Self {
-            uri: format!("{}{path}", issuer.as_str()),
-            path: resource.path,
-            name: resource.name,
-            scopes: resource.scopes,
-            translations: resource.translations,
-            scope_set,
-        })
-    }
-
-    /// Whether `text` names this resource: scheme and host in any case, one trailing slash ignored (spec rows 38 and 42).
-    pub(crate) fn is_named_by(&self, text: &str) -> bool {
-        let text = text.strip_suffix('/').unwrap_or(text);
-        if text == self.uri {
-            return true;
-        }
-        let split = |uri: &str| {
-            let authority = uri.find("://").map_or(0, |i| i + 3);
-            uri.get(authority..).and_then(|rest| rest.find('/')).map_or(uri.len(), |i| authority + i)
-        };
-        let (at, own) = (split(text), split(&self.uri));
-        text[..at].eq_ignore_ascii_case(&self.uri[..own]) && text[at..] == self.uri[own..]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,33 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_is_named_with_or_without_a_slash_and_with_any_case_of_the_host() {
-        let issuer = Issuer::parse("https://mcp.example").unwrap();
-        let resource = ValidResource::new(Resource::new("/mcp", "x").scope("mcp", "x"), &issuer).unwrap();
-        for good in ["https://mcp.example/mcp", "https://mcp.example/mcp/", "HTTPS://MCP.example/mcp"] {
-            assert!(resource.is_named_by(good), "{good}");
-        }
-        for bad in [
-            "https://mcp.example/MCP",
-            "https://mcp.example/mcp//",
-            "https://mcp.example",
-            "https://mcp.example.evil/mcp",
-            "",
-        ] {
-            assert!(!resource.is_named_by(bad), "{bad}");
-        }
-    }
-
-    #[test]
-    fn odd_resources_and_lifetimes_are_refused() {
-        let issuer = Issuer::parse("https://mcp.example").unwrap();
-        for path in ["mcp", "/mcp/", "/a//b", "/../x", "/m p"] {
-            assert!(ValidResource::new(Resource::new(path, "x").scope("mcp", "x"), &issuer).is_err(), "{path}");
-        }
-        assert!(ValidResource::new(Resource::new("/mcp", "x"), &issuer).is_err());
-        assert!(ValidResource::new(Resource::new("/mcp", "x").scope("openid", "x"), &issuer).is_err());
-        let unsaid = Resource::new("/mcp", "x").scope("mcp", "x").scope_words(Language::Korean, "mpc", "x");
-        assert!(ValidResource::new(unsaid, &issuer).is_err());
+    fn odd_lifetimes_are_refused() {
         assert!(Lifetimes::default().check().is_ok());
         assert!(Lifetimes { code: Duration::ZERO, ..Lifetimes::default() }.check().is_err());
     }

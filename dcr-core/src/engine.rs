@@ -10,7 +10,7 @@ use moka::sync::Cache;
 
 use crate::client::{ClientId, ClientRules, Documents, PlatformList, PreRegistered, custom_redirect_is_sane};
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource, ValidResource};
+use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource};
 use crate::error::{ConfigError, Reason, Refusal};
 use crate::guarded::GuardedFetch;
 use crate::http::Site;
@@ -23,6 +23,7 @@ use crate::operator::Operator;
 use crate::pages::{Look, Pages, StandardPages, Theme};
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind};
+use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId};
 use crate::store::{Store, Target};
@@ -409,14 +410,7 @@ impl DcrEngineBuilder {
         let store = self.store.ok_or(ConfigError::NoStore)?;
         let provider = self.provider.ok_or(ConfigError::NoProvider)?;
         self.lifetimes.check()?;
-        let resources: Vec<ValidResource> = self
-            .resources
-            .into_iter()
-            .map(|resource| ValidResource::new(resource, &issuer))
-            .collect::<Result<_, _>>()?;
-        if resources.is_empty() {
-            return Err(ConfigError::NoResource);
-        }
+        let resources = ValidResource::all_of(self.resources, &issuer)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_');
         if !self.prefix.starts_with('/') || self.prefix.ends_with('/') || !self.prefix.bytes().all(plain) {
             return Err(ConfigError::Prefix(self.prefix));

@@ -253,6 +253,12 @@ reasons! {
     TokenRevoked = "token_revoked", Client, 401, "invalid_token", "The access token has been revoked.";
     /// It lacks a scope that this operation needs.
     ScopeInsufficient = "scope_insufficient", Client, 403, "insufficient_scope", "The operation needs more scope.";
+    /// The body of a request to a guarded tool cannot be read in one way only.
+    ToolCallUnclear = "tool_call_unclear", Client, 400, "invalid_request",
+        "Send one well-formed JSON-RPC message that names its tool once.";
+    /// The issuer of the tokens does not answer, so that a guard elsewhere cannot judge them. The same request works later.
+    IssuerUnavailable = "issuer_unavailable", Upstream, 503, "temporarily_unavailable",
+        "This server cannot reach the server that signs people in. Nothing was lost: try again in a minute.";
     /// The MCP session id is not one of this principal (RS-9).
     McpSessionForeign = "mcp_session_foreign", Client, 404, "invalid_request", "Unknown MCP session: initialize again.";
 

@@ -67,6 +67,8 @@ mod operator;
 pub mod pages;
 mod random;
 pub mod record;
+pub mod remote;
+mod resource;
 mod seal;
 pub mod session;
 pub mod store;
@@ -83,9 +85,11 @@ pub use self::clock::{Clock, NotATime, SystemClock, Timestamp};
 pub use self::config::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};
 pub use self::engine::{DcrEngine, DcrEngineBuilder};
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
+#[cfg(feature = "tower")]
+pub use self::http::Endpoints;
 pub use self::http::MAX_BODY;
 #[cfg(feature = "tower")]
-pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody};
+pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody, InspectedBody, OwnResource, Verifier};
 pub use self::oauth::ScopeSet;
 pub use self::operator::{ImportedUse, Operator, OperatorError, Replayed};
 pub use self::pages::{Language, Theme};

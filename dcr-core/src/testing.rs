@@ -292,7 +292,7 @@ impl DcrEngine {
             redirect_uri: "https://app.example/callback".to_owned(),
             code_challenge: String::new(),
             resource: resource.uri.clone(),
-            scope: scope.unwrap_or(&resource.scope_set).clone(),
+            scope: scope.unwrap_or(&resource.all).clone(),
             refreshable: true,
             generation: Generation::CODE,
             created_at: now,

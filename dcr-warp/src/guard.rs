@@ -1,6 +1,7 @@
 //! Access tokens for filters.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
@@ -8,8 +9,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use dcr_core::{BearerLayer, Principal};
+use dcr_core::{BearerLayer, Verifier};
 use http::{HeaderMap, Request, StatusCode};
+use http_body::Body;
 use tokio::task::JoinSet;
 use tower_layer::Layer as _;
 use tower_service::Service;
@@ -18,7 +20,7 @@ use warp::reject::Reject;
 use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
-use crate::service::{RequestBody, service};
+use crate::service::service;
 
 /// A filter behind the guard that tower services have: nothing gets to it without a valid access token, and everything
 /// else is answered at once, so that no `recover` can be forgotten. `guard` is the engine, or its [`DcrEngine::guard`] with
@@ -40,20 +42,21 @@ use crate::service::{RequestBody, service};
 /// ```
 ///
 /// As with [`service`] the filter sees the rest of the path only, and answers every request that gets to it: a path that it
-/// does not know is a 404 for those with a token, and a 401 for those without. It finds the [`Principal`] with
+/// does not know is a 404 for those with a token, and a 401 for those without. It finds the [`Principal`](dcr_core::Principal) with
 /// `warp::ext::get`, no `Authorization` header, and the `Mcp-Session-Id` that it gave out itself; and the peer's address
 /// with `warp::ext::get::<SocketAddr>`. It runs on a task of its own, which ends with the request.
 ///
 /// [`DcrEngine::guard`]: dcr_core::DcrEngine::guard
-pub fn guarded<F, R>(guard: impl Into<BearerLayer>, filter: F) -> BoxedFilter<(Response,)>
+pub fn guarded<V, F, R>(guard: impl Into<BearerLayer<V>>, filter: F) -> BoxedFilter<(Response,)>
 where
+    V: Verifier,
     F: Filter<Extract = (R,), Error: Into<Rejection>> + Clone + Send + Sync + 'static,
     R: Reply + 'static,
 {
     service(guard.into().layer(Filtered(filter.boxed()))).boxed()
 }
 
-/// Yields the [`Principal`] of a request with a valid access token. `guard` is the engine, or its [`DcrEngine::guard`] with
+/// Yields the [`Principal`](dcr_core::Principal) of a request with a valid access token. `guard` is the engine, or its [`DcrEngine::guard`] with
 /// [`BearerLayer::scopes`] or [`BearerLayer::resource`]. Put it *after* the filters for path and method, so that requests to
 /// other places are not asked for a token; and end the route with `.recover(dcr_warp::answer_refusal)`.
 ///
@@ -79,14 +82,14 @@ where
 /// is answered warp tries the alternatives that follow with `or`, and whatever matches the same request there, such as a
 /// page for everything, answers in its place. [`guarded`] answers by itself and has neither pitfall.
 ///
-/// The filter only looks. The `Authorization` header stays in the request, for filters that read it, and an
+/// The filter only looks, and at headers only: it demands what every [`BearerLayer::tool`] needs. The `Authorization` header stays in the request, for filters that read it, and an
 /// `Mcp-Session-Id` stays as the client sent it; one that belongs to somebody else is refused (RS-9).
 ///
 /// [`DcrEngine::guard`]: dcr_core::DcrEngine::guard
 /// [`BearerLayer::scopes`]: dcr_core::BearerLayer::scopes
 /// [`BearerLayer::resource`]: dcr_core::BearerLayer::resource
 // Boxed: an opaque type would hold on to whatever the engine was borrowed from.
-pub fn authenticated(guard: impl Into<BearerLayer>) -> BoxedFilter<(Principal,)> {
+pub fn authenticated<V: Verifier>(guard: impl Into<BearerLayer<V>>) -> BoxedFilter<(V::Principal,)> {
     let guard = guard.into();
     let check = move |headers: HeaderMap| {
         let guard = guard.clone();
@@ -136,7 +139,12 @@ impl<R: Reply> Clone for Filtered<R> {
     }
 }
 
-impl<R: Reply + 'static> Service<Request<RequestBody>> for Filtered<R> {
+impl<R, B> Service<Request<B>> for Filtered<R>
+where
+    R: Reply + 'static,
+    B: Body + Send + Sync + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     type Response = Response;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -145,7 +153,7 @@ impl<R: Reply + 'static> Service<Request<RequestBody>> for Filtered<R> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
+    fn call(&mut self, request: Request<B>) -> Self::Future {
         let mut service = warp::service(self.0.clone());
         // A filter reads its request from the thread that polls it, where the outer one is: warp forbids nesting. The set
         // ends its task when it is dropped.

@@ -39,7 +39,7 @@
 //! use tower_layer::Layer as _;
 //!
 //! # fn app(engine: DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
-//! # let mcp = tower::service_fn(|_: http::Request<dcr_warp::RequestBody>| async {
+//! # let mcp = tower::service_fn(|_: http::Request<dcr_core::InspectedBody<dcr_warp::RequestBody>>| async {
 //! #     Ok::<_, Infallible>(http::Response::new(Full::new(Bytes::new())))
 //! # });
 //! let mcp = warp::path("mcp").and(dcr_warp::service(engine.guard().layer(mcp)));

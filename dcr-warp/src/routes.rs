@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::future::ready;
 use std::sync::Arc;
 
-use dcr_core::DcrEngine;
+use dcr_core::Endpoints;
 use http::Request;
 use warp::path::FullPath;
 use warp::reply::Response;
@@ -32,7 +32,9 @@ use crate::service::{RequestBody, request, with_path};
 ///
 /// Every other path is an ordinary not-found rejection, and nothing of its request is touched. A request to one of the
 /// engine's paths is always answered, never rejected: wrong methods and malformed bodies too.
-pub fn routes(engine: DcrEngine) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone {
+///
+/// Of a [`RemoteGuard`](dcr_core::remote::RemoteGuard) it is the metadata.
+pub fn routes<E: Endpoints>(engine: E) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<E> {
     let paths: Arc<HashSet<String>> = Arc::new(engine.paths().into_iter().collect());
     let known = with_path().and(warp::path::full()).and_then(move |path: FullPath| {
         let path = path.as_str();
@@ -40,6 +42,6 @@ pub fn routes(engine: DcrEngine) -> impl Filter<Extract = (Response,), Error = R
     });
     request(known).then(move |request: Request<RequestBody>| {
         let engine = engine.clone();
-        async move { engine.handle_unread(request).await.into_response() }
+        async move { engine.answer(request).await.into_response() }
     })
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{BearerLayer, MAX_BODY, Principal, ScopeSet};
+use dcr_core::{BearerLayer, InspectedBody, MAX_BODY, Principal, ScopeSet};
 use dcr_warp::RequestBody;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
@@ -88,15 +88,18 @@ impl Body for Frames {
 type Seen = Arc<Mutex<Vec<(Request<()>, Option<Principal>)>>>;
 
 /// A service that keeps what it sees and answers with an MCP session id.
-fn witness(
+fn witness<B>(
     seen: &Seen,
-) -> impl tower::Service<Request<RequestBody>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
+) -> impl tower::Service<Request<B>, Response = Response<Full<Bytes>>, Error = Infallible, Future: Send>
 + Clone
 + Send
 + Sync
-+ use<> {
++ use<B>
+where
+    B: Body<Data = Bytes, Error: std::fmt::Debug> + Send + 'static,
+{
     let seen = seen.clone();
-    service_fn(move |request: Request<RequestBody>| {
+    service_fn(move |request: Request<B>| {
         let seen = seen.clone();
         async move {
             let (parts, body) = request.into_parts();
@@ -186,9 +189,9 @@ async fn i_15_a_refusal_is_the_very_answer_of_the_tower_guard() {
         for (name, value) in headers {
             request.headers_mut().append(name, value);
         }
-        let unreachable = service_fn(|_: Request<()>| async { Ok(Response::new(full("not refused"))) });
+        let unreachable = service_fn(|_: Request<_>| async { Ok(Response::new(full("not refused"))) });
         let (tower, app) = (layer.layer(unreachable), app(&test));
-        let carried = request.clone().map(|_| ());
+        let carried = request.clone();
         async move {
             let expected = tower_answer(tower, carried).await;
             let answer = answer(app, request).await;
@@ -208,9 +211,9 @@ async fn i_15_a_refusal_is_the_very_answer_of_the_tower_guard() {
 }
 
 /// What a guarded service answers on its own, without warp.
-async fn tower_answer<S, R>(service: S, request: Request<()>) -> Response<Bytes>
+async fn tower_answer<S, R>(service: S, request: Request<Full<Bytes>>) -> Response<Bytes>
 where
-    S: tower::Service<Request<()>, Response = Response<R>, Error = Infallible>,
+    S: tower::Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible>,
     R: Body<Data = Bytes, Error: std::fmt::Debug>,
 {
     let (parts, body) = service.oneshot(request).await.unwrap().into_parts();
@@ -447,7 +450,7 @@ async fn an_event_stream_flows_at_once_and_ends_when_its_client_goes_away() {
     let once = Arc::new(Mutex::new(Some(Events(Some(Bytes::from_static(b"data: one\n\n")), Dropped(tell)))));
     let peers = Arc::new(Mutex::new(Vec::new()));
     let seen = peers.clone();
-    let events = service_fn(move |request: Request<RequestBody>| {
+    let events = service_fn(move |request: Request<InspectedBody<RequestBody>>| {
         seen.lock().unwrap().extend(request.extensions().get::<SocketAddr>().copied());
         let events = once.lock().unwrap().take().unwrap();
         async { Ok::<_, Infallible>(Response::new(events)) }

@@ -5,7 +5,7 @@ mod cookies;
 #[cfg(feature = "tower")]
 pub(crate) mod guard;
 #[cfg(feature = "tower")]
-mod mcp_session;
+pub(crate) mod mcp_session;
 mod pages;
 mod params;
 mod respond;
@@ -22,6 +22,7 @@ use self::cookies::Cookies;
 pub(crate) use self::pages::ConsentView;
 pub(crate) use self::params::{Params, UNRESERVED};
 use self::respond::Responder;
+pub(crate) use self::respond::{document_response, refusal_json as refusal_response};
 use self::site::Route;
 pub(crate) use self::site::Site;
 use crate::engine::{DcrEngine, Inner};
@@ -70,6 +71,37 @@ impl DcrEngine {
             Err(_) => Err(Reason::BodyIncomplete),
         };
         self.inner.handle(&parts, body).await
+    }
+}
+
+/// What an adapter mounts at the root of an application: [`DcrEngine`], or a [`RemoteGuard`](crate::remote::RemoteGuard)
+/// for its metadata.
+#[cfg(feature = "tower")]
+pub trait Endpoints: Clone + Send + Sync + 'static {
+    /// Every path that is answered. All are literal: no wildcards.
+    fn paths(&self) -> Vec<String>;
+
+    /// Answers one request whose body is still to be read. Never fails.
+    fn answer<B>(&self, request: Request<B>) -> impl Future<Output = Response<Bytes>> + Send
+    where
+        B: http_body::Body + Send,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>;
+}
+
+#[cfg(feature = "tower")]
+impl Endpoints for DcrEngine {
+    fn paths(&self) -> Vec<String> {
+        Self::paths(self)
+    }
+
+    async fn answer<B>(&self, request: Request<B>) -> Response<Bytes>
+    where
+        B: http_body::Body + Send,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.handle_unread(request).await
     }
 }
 

@@ -1,11 +1,12 @@
 //! From what was resolved and asked to what a page says. The pages themselves are in [`crate::pages`].
 
 use crate::client::{RedirectClass, ResolvedClient, ValidRedirect};
-use crate::config::{ScopeText, ValidResource};
+use crate::config::ScopeText;
 use crate::engine::Inner;
 use crate::error::Refusal;
 use crate::oauth::ScopeSet;
 use crate::pages::{ConsentPage, Language, RefusalKind, RefusalPage, Translations};
+use crate::resource::ValidResource;
 use crate::text::bounded;
 
 const DAY: u64 = 24 * 60 * 60;

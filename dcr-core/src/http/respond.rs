@@ -117,10 +117,7 @@ impl<'a> Responder<'a> {
 
     /// JSON, whatever is accepted.
     pub(crate) fn refusal_json(&self, refusal: &Refusal) -> Response<Bytes> {
-        log("request", refusal, "-");
-        let mut response = self.json(status(refusal), &Value::Object(error_body(refusal)));
-        retry_after(&mut response);
-        response
+        refusal_json(refusal)
     }
 
     /// The token endpoint's form: 401 with a challenge if the client tried Basic (RFC 6749 section 5.2).
@@ -189,6 +186,24 @@ impl<'a> Responder<'a> {
         reference.insert(4, '-');
         reference
     }
+}
+
+/// A metadata document: the same for everybody, and for a while.
+pub(crate) fn document_response(document: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(document);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
+    response
+}
+
+/// JSON, for answers that need no engine.
+pub(crate) fn refusal_json(refusal: &Refusal) -> Response<Bytes> {
+    log("request", refusal, "-");
+    let body = serde_json::to_vec(&Value::Object(error_body(refusal))).unwrap_or_default();
+    let mut response = response(status(refusal), "application/json", body.into());
+    retry_after(&mut response);
+    response
 }
 
 /// Metadata, registration, token and revocation may be called by scripts of any origin: none of them reads a cookie.

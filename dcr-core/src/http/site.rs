@@ -1,15 +1,16 @@
 //! What is where: every path of the engine, and the documents and headers that are made once.
 
-use ::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use ::http::{HeaderValue, Method, Response};
+use ::http::{Method, Response};
 use bytes::Bytes;
 use serde_json::Value;
 
 use super::cookies::CookieNames;
+use super::respond::document_response;
 use crate::client::ClientRules;
-use crate::config::{Issuer, ValidResource};
+use crate::config::Issuer;
 use crate::oauth::metadata;
 use crate::pages::LogoFile;
+use crate::resource::{ValidResource, WELL_KNOWN};
 use crate::seal::KeyRing;
 use crate::session::jwks;
 use crate::upstream::IdentityProvider;
@@ -95,23 +96,31 @@ impl Site {
         for name in ["oauth-authorization-server", "openid-configuration"] {
             site.at(format!("/.well-known/{name}"), server);
         }
-        for (index, resource) in resources.iter().enumerate() {
-            let document = site.add_document(&metadata::protected_resource(issuer, resource));
-            if index == 0 {
-                // Clients that know no path get the default resource.
-                site.at("/.well-known/oauth-protected-resource".to_owned(), document);
+        let here: Vec<_> =
+            resources.iter().filter_map(|resource| Some((resource, resource.path.as_deref()?))).collect();
+        // The document without a path is that of the resource without one; where there is none, clients that know no path
+        // get the first.
+        let root = here.iter().position(|(_, path)| path.is_empty()).unwrap_or(0);
+        for (index, (resource, path)) in here.into_iter().enumerate() {
+            let document = site.add_document(&metadata::protected_resource(
+                issuer.as_str(),
+                &resource.uri,
+                &resource.name,
+                &resource.defaults,
+            ));
+            if index == root {
+                site.at(WELL_KNOWN.to_owned(), document);
             }
-            if resource.path.is_empty() {
+            if path.is_empty() {
                 continue;
             }
-            let path = &resource.path;
             // Path inserted (RFC 8414 section 3.1, RFC 9728 section 3.1) and appended (OpenID Connect): clients probe both.
             for name in ["oauth-authorization-server", "openid-configuration"] {
                 site.at(format!("/.well-known/{name}{path}"), server);
                 site.at(format!("{path}/.well-known/{name}"), server);
             }
-            site.at(format!("/.well-known/oauth-protected-resource{path}"), document);
-            site.at(format!("{path}/.well-known/oauth-protected-resource"), document);
+            site.at(format!("{WELL_KNOWN}{path}"), document);
+            site.at(format!("{path}{WELL_KNOWN}"), document);
         }
         for (name, route) in [
             ("register", Route::Register),
@@ -177,10 +186,6 @@ impl Site {
     /// A document; the server's own in the form that says that metadata documents are supported, or in the other one.
     pub(crate) fn document(&self, index: usize, client_documents: bool) -> Response<Bytes> {
         let index = if client_documents && Self::is_servers(index) { SERVER + 1 } else { index };
-        let mut response = Response::new(self.documents.get(index).cloned().unwrap_or_default());
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"));
-        response
+        document_response(self.documents.get(index).cloned().unwrap_or_default())
     }
 }

@@ -156,6 +156,37 @@
 //! that this server would have written, byte for byte. Revocation reaches other replicas by a feed that checks read when it
 //! is due, so there is no background task to forget.
 //!
+//! # Scopes
+//!
+//! What a resource's metadata and a 401 name is what almost every client asks for, and all that many ever ask for. So these
+//! are the defaults and no more; everything else is an optional scope, granted when a client asks for it by name. A guard
+//! that lacks one answers 403 with everything that the operation needs, the route's scopes and the tools' together, so that
+//! one more sign-in is enough. It does not add what was granted already: clients unite the two (SEP-2350), and a broad scope
+//! satisfies a narrow demand wherever scopes are compared: at guards, at refresh, under the ceiling of adopted ids.
+//!
+//! That sign-in opens a session of its own. The first one keeps its tokens and its narrower scope; nothing is widened in
+//! place, so a refresh token is never worth more than on the day it was issued. `offline_access` is echoed and means
+//! nothing: refresh tokens go by the grant types that a client registered. It is listed by the authorization server, where
+//! it is the signal to ask for it, and never by a resource.
+//!
+//! # Which tool a request calls
+//!
+//! It is read from the body and from nothing else. The `Mcp-Method` and `Mcp-Name` headers of the 2026-07-28 revision repeat
+//! it, but whoever wants to call another tool would write them as he likes. Guard and server must see the same name in the
+//! same bytes, whatever parser the server has: a key that comes twice or in another case, parameters in an array, bytes after
+//! the end, an encoding are refused. So is a body over the bound (4 MiB, as much as rmcp takes). What does not begin like a
+//! JSON message is streamed. Whoever has what all tools need is not looked at: there is nothing to find out.
+//!
+//! # A guard elsewhere
+//!
+//! The token is verified by the same code as at the issuer; only the keys come from somewhere else. They must be of the
+//! issuer's own origin, and its metadata must call it by the very name that the operator wrote. Last good keys serve while
+//! the issuer is down: its tokens lapse within the hour anyway. A key that is not known then is 503 and not 401, which would
+//! send a client with a good new token away to sign in again. Introspection is the choice between a revocation that is seen
+//! within seconds and a server that works without its issuer: it fails with 503.
+//!
+//! The keys that bind MCP sessions are this process's own, since the issuer's secret has no business elsewhere.
+//!
 //! # MCP session ids carry a MAC
 //!
 //! The guard rewrites `Mcp-Session-Id`: what leaves is the server's own id and a MAC over it, user, client and resource.

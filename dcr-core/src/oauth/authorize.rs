@@ -3,7 +3,7 @@
 
 use super::consent::Login;
 use super::pkce::CodeChallenge;
-use super::scope;
+use super::scope::{self, OFFLINE_ACCESS, ScopeSet};
 use super::transaction::{AuthorizeRequest, ReturnAddress};
 use crate::client::{ClientId, LookedUp, Provenance, ResolvedClient, ValidRedirect};
 use crate::engine::Inner;
@@ -158,12 +158,14 @@ impl Inner {
         }
         let resource = self.resource(params.get("resource")).ok_or(Reason::ResourceUnknown)?;
         let of_adopted = self.adoption_scopes.as_ref().filter(|_| client.provenance() == Provenance::Adopted);
-        let ceiling = client.scopes().or(of_adopted);
-        let allowed = ceiling.map_or_else(|| resource.scope_set.clone(), |most| resource.scope_set.intersection(most));
-        if allowed.is_empty() {
+        // A ceiling with a broad scope is one with the narrow ones that it satisfies.
+        let ceiling = client.scopes().or(of_adopted).map(|most| resource.hierarchy.effective(most));
+        let below =
+            |scopes: &ScopeSet| ceiling.as_ref().map_or_else(|| scopes.clone(), |most| scopes.intersection(most));
+        let scope = scope::granted(params.get("scope"), &below(&resource.all), &below(&resource.defaults));
+        if scope.without(OFFLINE_ACCESS).is_empty() {
             return Err(Refusal::new(Reason::ScopeTooWide, "this app may have no scope of this resource"));
         }
-        let scope = scope::granted(params.get("scope"), &allowed);
         Ok(AuthorizeRequest::new(
             client,
             redirect,

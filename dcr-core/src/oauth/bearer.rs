@@ -6,7 +6,6 @@ use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
 
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
@@ -16,7 +15,8 @@ use crate::config::MAX_ACCESS_TOKEN;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
 use crate::oauth::ScopeSet;
-use crate::oauth::metadata::protected_resource_url;
+use crate::oauth::challenge::{bearer_token, challenge};
+use crate::resource::ValidResource;
 use crate::seal::sha256;
 use crate::session::{AccessToken, Principal, PrincipalInner, SessionId, TokenFault, User};
 use crate::store::StoreError;
@@ -118,36 +118,16 @@ impl DcrEngine {
         needed: &ScopeSet,
     ) -> Result<Principal, Refusal> {
         let principal = self.authenticate(headers, resource).await?;
-        if principal.scope().includes(needed) {
-            Ok(principal)
-        } else {
-            Err(Refusal::new(Reason::ScopeInsufficient, format!("this operation needs the scope {needed}")))
-        }
+        principal.require(needed)?;
+        Ok(principal)
     }
 
     /// The `WWW-Authenticate` header for a refusal (RFC 6750 section 3, RFC 9728 section 5.1): where the metadata is, and
     /// which scopes to ask for. `None` where a challenge would be wrong, such as 503.
     #[must_use]
     pub fn challenge(&self, refusal: &Refusal, resource: Option<&str>, needed: &ScopeSet) -> Option<String> {
-        let reason = refusal.reason();
-        if !matches!(reason.status(), 400 | 401 | 403) {
-            return None;
-        }
         let resource = self.inner.resource(resource)?;
-        let mut challenge = "Bearer ".to_owned();
-        if !reason.error().is_empty() {
-            challenge.push_str(&format!(
-                "error=\"{}\", error_description=\"{}\", ",
-                reason.error(),
-                quotable(refusal.description())
-            ));
-        }
-        let scope = if needed.is_empty() { &resource.scope_set } else { needed };
-        challenge.push_str(&format!(
-            "resource_metadata=\"{}\", scope=\"{scope}\"",
-            protected_resource_url(&self.inner.issuer, resource)
-        ));
-        Some(challenge)
+        challenge(refusal, &resource.metadata_url(), needed, &resource.defaults)
     }
 }
 
@@ -156,31 +136,10 @@ fn within(at: Option<Timestamp>, now: Timestamp, bound: Duration) -> bool {
     at.is_some_and(|at| at <= now + POLL && now.since(at) < bound)
 }
 
-/// What RFC 6750 section 3 allows inside the quotes.
-fn quotable(text: &str) -> String {
-    text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
-}
-
-/// Exactly one `Authorization` header, and it is a bearer token (RS-8).
-pub(super) fn bearer_token(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let mut all = headers.get_all(AUTHORIZATION).iter();
-    let header = match (all.next(), all.next()) {
-        (None, _) => return Err(Reason::TokenMissing.into()),
-        (Some(header), None) => header,
-        (Some(_), Some(_)) => return Err(Reason::TokenMalformed.into()),
-    };
-    let text = header.to_str().map_err(|_| Reason::TokenMalformed)?;
-    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Reason::TokenMissing.into());
-    }
-    let token = token.trim_matches(' ');
-    if token.is_empty() || token.contains(' ') { Err(Reason::TokenMalformed.into()) } else { Ok(token) }
-}
-
 impl Inner {
     pub(crate) async fn principal(&self, token: &str, resource: Option<&str>) -> Result<Principal, Refusal> {
-        let audience = self.resource(resource).ok_or(Reason::TokenInvalid)?.uri.as_str();
+        let resource = self.resource(resource).ok_or(Reason::TokenInvalid)?;
+        let audience = resource.uri.as_str();
         let now = self.clock.now();
         let key = sha256(token.as_bytes());
         let principal = match self.liveness.verified.get(&key) {
@@ -190,7 +149,7 @@ impl Inner {
                 return Err(Reason::TokenExpired.into());
             }
             Some(known) => known,
-            None => self.first_seen(token, key, audience, now).await?,
+            None => self.first_seen(token, key, resource, now).await?,
         };
         match principal.session() {
             Some(session) => {
@@ -211,16 +170,11 @@ impl Inner {
         &self,
         token: &str,
         key: [u8; 32],
-        audience: &str,
+        resource: &ValidResource,
         now: Timestamp,
     ) -> Result<Principal, Refusal> {
-        let claims =
-            AccessToken::verify(token, self.issuer.as_str(), Some(audience), now, &self.ring).map_err(|fault| {
-                Refusal::from(match fault {
-                    TokenFault::Invalid | TokenFault::OtherAudience => Reason::TokenInvalid,
-                    TokenFault::Expired => Reason::TokenExpired,
-                })
-            })?;
+        let claims = AccessToken::verify(token, self.issuer.as_str(), Some(&resource.uri), now, &self.ring)
+            .map_err(TokenFault::reason)?;
         let facts = match claims.subject.session() {
             Some(session) => match self.liveness.sessions.get(&session) {
                 Some(facts) => facts,
@@ -234,6 +188,7 @@ impl Inner {
             client_id: claims.client_id,
             platform: facts.platform,
             resource: claims.resource,
+            effective: resource.hierarchy.effective(&claims.scope),
             scope: claims.scope,
             expires_at: claims.expires_at,
         });

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ScopeSet;
 use super::token::TokenResponse;
-use super::{ScopeSet, scope};
 use crate::client::{ClientCredentials, ClientId, PreRegistered};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
@@ -48,13 +48,17 @@ impl Inner {
             return Err(Reason::GrantNotAllowed.into());
         }
         let resource = self.resource(form.get("resource")).ok_or(Reason::ResourceUnknown)?;
-        let allowed = pinned
-            .scopes
-            .as_ref()
-            .map_or_else(|| resource.scope_set.clone(), |most| resource.scope_set.intersection(most));
+        // A broad scope among those that it may have stands for the narrow ones that it satisfies.
+        let most = pinned.scopes.as_ref().map(|most| resource.hierarchy.effective(most));
+        let allowed = most.map_or_else(|| resource.all.clone(), |most| resource.all.intersection(&most));
         let wanted = form.get("scope").map(ScopeSet::parse_lossy).filter(|scope| !scope.is_empty());
-        let granted = wanted.map_or_else(|| allowed.clone(), |wanted| wanted.intersection(&allowed));
-        let granted = granted.without(scope::OFFLINE_ACCESS);
+        let granted = match wanted {
+            Some(wanted) => wanted.intersection(&allowed),
+            None => match resource.defaults.intersection(&allowed) {
+                defaults if defaults.is_empty() => allowed.clone(),
+                defaults => defaults,
+            },
+        };
         if granted.is_empty() {
             return Err(Refusal::new(Reason::ScopeTooWide, format!("this client may have at most: {allowed}")));
         }

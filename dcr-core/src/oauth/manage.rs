@@ -7,7 +7,7 @@ use http::{HeaderMap, Method};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::bearer::bearer_token;
+use super::challenge::bearer_token;
 use super::register::sealed;
 use crate::client::{
     ChangedRegistration, ClientId, RegistrationRequest, SealedClient, SealedId, StoredClient, StoredState,

@@ -4,8 +4,10 @@
 use serde_json::{Value, json};
 
 use crate::client::{ASSERTION_ALGORITHMS, AuthMethod, ClientRules};
-use crate::config::{Issuer, RegistrationPolicy, ValidResource};
+use crate::config::{Issuer, RegistrationPolicy};
+use crate::oauth::ScopeSet;
 use crate::oauth::scope::OFFLINE_ACCESS;
+use crate::resource::ValidResource;
 
 /// The authorization server's document. The same bytes serve RFC 8414 and OpenID Connect discovery: clients probe both.
 pub(crate) fn authorization_server(
@@ -28,7 +30,7 @@ pub(crate) fn authorization_server(
     if pinned().any(|client| client.machine) {
         grants.push("client_credentials");
     }
-    let mut scopes: Vec<&str> = resources.iter().flat_map(|resource| resource.scope_set.iter()).collect();
+    let mut scopes: Vec<&str> = resources.iter().flat_map(|resource| resource.all.iter()).collect();
     scopes.sort_unstable();
     scopes.dedup();
     // The signal by which clients ask for refresh tokens (spec row 21); not a scope of any resource (row 28).
@@ -70,18 +72,13 @@ pub(crate) fn authorization_server(
     document
 }
 
-/// One resource's document (RFC 9728).
-pub(crate) fn protected_resource(issuer: &Issuer, resource: &ValidResource) -> Value {
+/// One resource's document (RFC 9728). Its scopes are the minimal base set (spec row 27): more is asked for by step-up.
+pub(crate) fn protected_resource(issuer: &str, uri: &str, name: &str, defaults: &ScopeSet) -> Value {
     json!({
-        "resource": resource.uri,
-        "authorization_servers": [issuer.as_str()],
-        "scopes_supported": resource.scope_set.iter().collect::<Vec<_>>(),
+        "resource": uri,
+        "authorization_servers": [issuer],
+        "scopes_supported": defaults.iter().collect::<Vec<_>>(),
         "bearer_methods_supported": ["header"],
-        "resource_name": resource.name,
+        "resource_name": name,
     })
-}
-
-/// Where a resource's RFC 9728 document is: the path is inserted after the well-known segment (section 3.1).
-pub(crate) fn protected_resource_url(issuer: &Issuer, resource: &ValidResource) -> String {
-    format!("{}/.well-known/oauth-protected-resource{}", issuer.as_str(), resource.path)
 }

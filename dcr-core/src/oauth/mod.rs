@@ -5,6 +5,7 @@ mod authenticate_client;
 pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod callback;
+pub(crate) mod challenge;
 pub(crate) mod consent;
 pub(crate) mod introspect;
 pub(crate) mod machine;
@@ -19,4 +20,5 @@ pub(crate) mod stored;
 pub(crate) mod token;
 pub(crate) mod transaction;
 
+pub(crate) use self::scope::ScopeHierarchy;
 pub use self::scope::ScopeSet;

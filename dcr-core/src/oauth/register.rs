@@ -84,7 +84,7 @@ impl Inner {
         let known = self
             .resources
             .iter()
-            .flat_map(|resource| resource.scope_set.iter())
+            .flat_map(|resource| resource.all.iter())
             .fold(ScopeSet::default().with(OFFLINE_ACCESS), |all, name| all.with(name));
         Some(ScopeSet::parse_lossy(scope).intersection(&known)).filter(|scope| !scope.is_empty())
     }

@@ -1,6 +1,6 @@
 //! Scopes (RFC 6749 section 3.3).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// A set of scope names, written in alphabetical order.
@@ -56,6 +56,12 @@ impl ScopeSet {
         Self(self.0.intersection(&keep.0).cloned().collect())
     }
 
+    /// The scopes of both.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
     pub(crate) fn with(&self, name: &str) -> Self {
         let mut names = self.0.clone();
         names.insert(name.to_owned());
@@ -73,22 +79,63 @@ impl ScopeSet {
 /// echoed; refresh tokens are issued on our own policy either way.
 pub(crate) const OFFLINE_ACCESS: &str = "offline_access";
 
-/// What is granted of a `scope` parameter at authorize: unknown names are dropped, none left means the defaults,
-/// `openid` is never granted.
-pub(crate) fn granted(requested: Option<&str>, defaults: &ScopeSet) -> ScopeSet {
+/// Which scopes a broad one satisfies (spec row 35), along every chain.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ScopeHierarchy(BTreeMap<String, BTreeSet<String>>);
+
+impl ScopeHierarchy {
+    /// From pairs of a broad scope and a narrow one; or a scope that would imply itself.
+    pub(crate) fn new(pairs: &[(String, String)]) -> Result<Self, String> {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for (broad, narrow) in pairs {
+            all.entry(broad.clone()).or_default().insert(narrow.clone());
+        }
+        // As long as something new is reached: every round follows the chains one link further.
+        loop {
+            let further = |narrow: &BTreeSet<String>| -> BTreeSet<String> {
+                narrow.iter().filter_map(|name| all.get(name)).flatten().cloned().collect()
+            };
+            let grown: BTreeMap<_, _> =
+                all.iter().map(|(broad, narrow)| (broad.clone(), narrow | &further(narrow))).collect();
+            if let Some((name, _)) = grown.iter().find(|(broad, narrow)| narrow.contains(*broad)) {
+                return Err(name.clone());
+            }
+            if grown == all {
+                return Ok(Self(grown));
+            }
+            all = grown;
+        }
+    }
+
+    /// `granted`, and everything that it satisfies.
+    pub(crate) fn effective(&self, granted: &ScopeSet) -> ScopeSet {
+        let implied = granted.iter().filter_map(|name| self.0.get(name)).flatten().cloned();
+        ScopeSet(granted.0.iter().cloned().chain(implied).collect())
+    }
+}
+
+/// What is granted of a `scope` parameter at authorize: names outside of `allowed` are dropped (`openid` is never among
+/// it), none left means the defaults.
+pub(crate) fn granted(requested: Option<&str>, allowed: &ScopeSet, defaults: &ScopeSet) -> ScopeSet {
     let requested = ScopeSet::parse_lossy(requested.unwrap_or(""));
-    let of_resource = requested.intersection(defaults);
+    let of_resource = requested.intersection(allowed);
     let granted = if of_resource.is_empty() { defaults.clone() } else { of_resource };
     if requested.contains(OFFLINE_ACCESS) { granted.with(OFFLINE_ACCESS) } else { granted }
 }
 
-/// What an access token gets at refresh: `None` if a known scope was asked for that the session does not have (RT-5).
-pub(crate) fn narrowed(requested: Option<&str>, session: &ScopeSet, known: &ScopeSet) -> Option<ScopeSet> {
+/// What an access token gets at refresh: `None` if a known scope was asked for that the session does not have (RT-5). A
+/// scope that one of the session's satisfies is narrower, not wider.
+pub(crate) fn narrowed(
+    requested: Option<&str>,
+    session: &ScopeSet,
+    known: &ScopeSet,
+    hierarchy: &ScopeHierarchy,
+) -> Option<ScopeSet> {
     let requested = ScopeSet::parse_lossy(requested.unwrap_or("")).intersection(known);
     if requested.is_empty() {
         return Some(session.clone());
     }
-    if !session.includes(&requested) {
+    if !hierarchy.effective(session).includes(&requested) {
         return None;
     }
     Some(if session.contains(OFFLINE_ACCESS) { requested.with(OFFLINE_ACCESS) } else { requested })
@@ -120,26 +167,58 @@ impl fmt::Debug for ScopeSet {
 mod tests {
     use super::*;
 
+    fn scopes(text: &str) -> ScopeSet {
+        ScopeSet::parse_lossy(text)
+    }
+
+    fn hierarchy(pairs: &[(&str, &str)]) -> Result<ScopeHierarchy, String> {
+        let pairs: Vec<_> = pairs.iter().map(|(broad, narrow)| ((*broad).to_owned(), (*narrow).to_owned())).collect();
+        ScopeHierarchy::new(&pairs)
+    }
+
     #[test]
     fn unknown_scopes_are_dropped_and_none_left_means_the_defaults() {
-        let all = ScopeSet::parse_lossy("read write");
-        let grant = |text| granted(text, &all).to_string();
+        let grant = |text| granted(text, &scopes("admin read write"), &scopes("read write")).to_string();
         assert_eq!(grant(None), "read write");
         assert_eq!(grant(Some("")), "read write");
         assert_eq!(grant(Some("read claudeai openid")), "read");
         assert_eq!(grant(Some("claudeai openid")), "read write");
         assert_eq!(grant(Some("offline_access")), "offline_access read write");
         assert_eq!(grant(Some("READ")), "read write");
+        // An optional scope is granted when it is asked for, and brings no defaults along.
+        assert_eq!(grant(Some("admin")), "admin");
+        assert_eq!(grant(Some("admin read")), "admin read");
     }
 
     #[test]
     fn rt_05_a_refresh_narrows_and_never_widens() {
-        let known = ScopeSet::parse_lossy("read write");
-        let session = ScopeSet::parse_lossy("read offline_access");
-        let narrow = |text| narrowed(text, &session, &known).map(|s| s.to_string());
-        assert_eq!(narrow(None).as_deref(), Some("offline_access read"));
-        assert_eq!(narrow(Some("read nonsense")).as_deref(), Some("offline_access read"));
-        assert_eq!(narrow(Some("nonsense")).as_deref(), Some("offline_access read"));
-        assert_eq!(narrow(Some("read write")), None);
+        let known = scopes("admin read write");
+        let broad = hierarchy(&[("admin", "read")]).unwrap();
+        let narrow = |session: &str, text| narrowed(text, &scopes(session), &known, &broad).map(|s| s.to_string());
+        assert_eq!(narrow("read offline_access", None).as_deref(), Some("offline_access read"));
+        assert_eq!(narrow("read offline_access", Some("read nonsense")).as_deref(), Some("offline_access read"));
+        assert_eq!(narrow("read offline_access", Some("nonsense")).as_deref(), Some("offline_access read"));
+        assert_eq!(narrow("read offline_access", Some("read write")), None);
+        assert_eq!(narrow("read", Some("admin")), None);
+        assert_eq!(narrow("read", Some("read offline_access")).as_deref(), Some("read"));
+        assert_eq!(narrow("admin", Some("read")).as_deref(), Some("read"));
+        assert_eq!(narrow("admin", Some("write")), None);
+    }
+
+    #[test]
+    fn a_broad_scope_satisfies_what_it_implies_along_a_chain_and_nothing_upwards() {
+        let all = hierarchy(&[("owner", "admin"), ("admin", "read"), ("admin", "write")]).unwrap();
+        assert_eq!(all.effective(&scopes("owner")).to_string(), "admin owner read write");
+        assert_eq!(all.effective(&scopes("admin other")).to_string(), "admin other read write");
+        assert_eq!(all.effective(&scopes("read")).to_string(), "read");
+        assert_eq!(all.effective(&ScopeSet::default()), ScopeSet::default());
+    }
+
+    #[test]
+    fn a_scope_that_implies_itself_is_named() {
+        assert_eq!(hierarchy(&[("a", "a")]), Err("a".to_owned()));
+        assert!(hierarchy(&[("a", "b"), ("b", "c"), ("c", "a")]).is_err());
+        // Two ways to the same place are no circle.
+        assert!(hierarchy(&[("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]).is_ok());
     }
 }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use serde::Serialize;
 
 use super::pkce::CodeChallenge;
-use super::{ScopeSet, scope};
+use super::{ScopeHierarchy, ScopeSet, scope};
 use crate::client::{ClientCredentials, CredentialFault, Expected};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
@@ -312,8 +312,13 @@ impl Inner {
     }
 
     fn refreshed_scope(&self, session: &Session, form: &Params) -> Result<ScopeSet, Refusal> {
-        let known = self.resource(Some(&session.resource)).map_or(&session.scope, |resource| &resource.scope_set);
-        scope::narrowed(form.get("scope"), &session.scope, known).ok_or_else(|| Reason::ScopeTooWide.into())
+        let requested = form.get("scope");
+        match self.resource(Some(&session.resource)) {
+            Some(resource) => scope::narrowed(requested, &session.scope, &resource.all, &resource.hierarchy),
+            // A resource that was taken out of the configuration: its sessions keep what they have.
+            None => scope::narrowed(requested, &session.scope, &session.scope, &ScopeHierarchy::default()),
+        }
+        .ok_or_else(|| Reason::ScopeTooWide.into())
     }
 
     fn next_expiry(&self, session: &Session, now: Timestamp) -> Timestamp {

@@ -107,6 +107,8 @@ impl RefusalKind {
             | Reason::TokenExpired
             | Reason::TokenRevoked
             | Reason::ScopeInsufficient
+            | Reason::ToolCallUnclear
+            | Reason::IssuerUnavailable
             | Reason::McpSessionForeign
             | Reason::BodyTooLarge
             | Reason::BodyIncomplete

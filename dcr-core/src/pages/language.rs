@@ -44,6 +44,12 @@ languages! {
 }
 
 impl Language {
+    /// The language with this tag, such as `ko`.
+    #[must_use]
+    pub fn from_tag(tag: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|language| language.tag().eq_ignore_ascii_case(tag))
+    }
+
     /// The language that the values of `Accept-Language` prefer: the highest weight wins, of equal ones the first. A
     /// range stands for its primary language, as `ko-KR` for Korean (RFC 4647 section 3.4); `*` for all that are not
     /// named. What is malformed is passed over. Nothing acceptable: English, since a page in it helps more than none

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ConnectionId, SessionId, UserId};
 use crate::client::ClientId;
 use crate::clock::{REPLICA_SKEW, Timestamp};
+use crate::error::Reason;
 use crate::oauth::ScopeSet;
 use crate::seal::{KeyRing, KeySet, b64, unb64};
 
@@ -43,6 +44,13 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
+    pub(crate) const fn connection(self) -> Option<ConnectionId> {
+        match self {
+            Self::Person { connection, .. } => Some(connection),
+            Self::Machine => None,
+        }
+    }
+
     pub(crate) const fn session(self) -> Option<SessionId> {
         match self {
             Self::Person { session, .. } => Some(session),
@@ -79,8 +87,39 @@ pub(crate) enum TokenFault {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AccessToken(String);
 
+impl TokenFault {
+    /// What a request with such a token is told.
+    pub(crate) const fn reason(self) -> Reason {
+        match self {
+            Self::Invalid | Self::OtherAudience => Reason::TokenInvalid,
+            Self::Expired => Reason::TokenExpired,
+        }
+    }
+}
+
+/// Where the keys come from that tokens are verified with: the ring, or what an issuer elsewhere publishes.
+pub(crate) trait VerifyingKeys {
+    /// The Ed25519 public key of this id.
+    fn verifying_key(&self, kid: &str) -> Option<&[u8]>;
+}
+
+impl VerifyingKeys for KeyRing {
+    fn verifying_key(&self, kid: &str) -> Option<&[u8]> {
+        self.active().iter().find(|keys| keys.signing_kid() == kid).map(KeySet::signing_public_key)
+    }
+}
+
+const HEADER: (&str, &str) = (r#"{"typ":"at+jwt","alg":"EdDSA","kid":""#, r#""}"#);
+
 fn header(keys: &KeySet) -> String {
-    format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{}"}}"#, keys.signing_kid())
+    format!("{}{}{}", HEADER.0, keys.signing_kid(), HEADER.1)
+}
+
+/// The key id of a header that this server would have written, byte for byte; of nothing else.
+fn kid_of_header(head: &[u8]) -> Option<&str> {
+    let kid = std::str::from_utf8(head).ok()?.strip_prefix(HEADER.0)?.strip_suffix(HEADER.1)?;
+    let plain = kid.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    (plain && (1..=64).contains(&kid.len())).then_some(kid)
 }
 
 impl AccessToken {
@@ -119,9 +158,9 @@ impl AccessToken {
         issuer: &str,
         audience: Option<&str>,
         now: Timestamp,
-        ring: &KeyRing,
+        keys: &impl VerifyingKeys,
     ) -> Result<AccessTokenClaims, TokenFault> {
-        let wire = Self::open(token, ring).ok_or(TokenFault::Invalid)?;
+        let wire = Self::open(token, keys).ok_or(TokenFault::Invalid)?;
         if wire.iss != issuer || wire.iat > (now + REPLICA_SKEW).unix_seconds() || wire.exp <= wire.iat {
             return Err(TokenFault::Invalid);
         }
@@ -144,17 +183,21 @@ impl AccessToken {
         Self::open(token, ring).is_some_and(|wire| wire.iss == issuer && wire.sid.is_none())
     }
 
-    fn open(token: &str, ring: &KeyRing) -> Option<Wire> {
+    /// The id of the key that a token says it is signed with; nothing if it cannot be one of this kind of server's.
+    pub(crate) fn kid(token: &str) -> Option<String> {
+        let head = token.split('.').next().filter(|_| token.len() <= MAX_TOKEN)?;
+        kid_of_header(&unb64(head.as_bytes())?).map(str::to_owned)
+    }
+
+    fn open(token: &str, keys: &impl VerifyingKeys) -> Option<Wire> {
         if token.len() > MAX_TOKEN {
             return None;
         }
         let (signed, signature) = token.rsplit_once('.')?;
         let (head, payload) = signed.split_once('.')?;
         let head = unb64(head.as_bytes())?;
-        let keys = ring.active().iter().find(|keys| header(keys).as_bytes() == head)?;
-        UnparsedPublicKey::new(&ED25519, keys.signing_public_key())
-            .verify(signed.as_bytes(), &unb64(signature.as_bytes())?)
-            .ok()?;
+        let key = keys.verifying_key(kid_of_header(&head)?)?;
+        UnparsedPublicKey::new(&ED25519, key).verify(signed.as_bytes(), &unb64(signature.as_bytes())?).ok()?;
         serde_json::from_slice(&unb64(payload.as_bytes())?).ok()
     }
 }

@@ -9,7 +9,7 @@ mod ids;
 mod principal;
 mod records;
 
-pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, Subject, TokenFault, jwks};
+pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, Subject, TokenFault, VerifyingKeys, jwks};
 pub(crate) use self::grant::{GrantKind, GrantToken};
 pub use self::ids::{ConnectionId, EventId, NotAnId, SessionId, UserId};
 pub(crate) use self::ids::{MACHINE_ID_PREFIX, USER_ID_PREFIX};

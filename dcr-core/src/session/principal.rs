@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::{ConnectionId, SessionId, Subject, User, UserId};
 use crate::client::{ClientId, Platform};
 use crate::clock::Timestamp;
+use crate::error::Refusal;
 use crate::oauth::ScopeSet;
+use crate::oauth::challenge::check_scope;
 
 /// Who a verified access token speaks for. Handed to the host application by the bearer guard; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +21,8 @@ pub(crate) struct Inner {
     pub(crate) platform: Platform,
     pub(crate) resource: String,
     pub(crate) scope: ScopeSet,
+    /// `scope`, and what it satisfies.
+    pub(crate) effective: ScopeSet,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -49,10 +53,7 @@ impl Principal {
     /// The connection: this user's use of this software. A machine client has none.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {
-        match self.0.subject {
-            Subject::Person { connection, .. } => Some(connection),
-            Subject::Machine => None,
-        }
+        self.0.subject.connection()
     }
 
     /// The session that the token belongs to. A machine client has none.
@@ -79,10 +80,25 @@ impl Principal {
         &self.0.resource
     }
 
-    /// What was granted. Absence of a scope means no scope (RS-6).
+    /// What was granted, by name. Absence of a scope means no scope (RS-6). Whether it is enough for something says
+    /// [`Principal::require`].
     #[must_use]
     pub fn scope(&self) -> &ScopeSet {
         &self.0.scope
+    }
+
+    /// Whether the token has this scope, or a broader one that implies it ([`Resource::implies`](crate::Resource::implies)).
+    #[must_use]
+    pub fn has_scope(&self, name: &str) -> bool {
+        self.0.effective.contains(name)
+    }
+
+    /// Whether the token has each of these scopes, or broader ones: for a tool that checks by itself.
+    ///
+    /// # Errors
+    /// [`Refusal`] with [`Reason::ScopeInsufficient`](crate::Reason::ScopeInsufficient), which names all that is needed.
+    pub fn require(&self, needed: &ScopeSet) -> Result<(), Refusal> {
+        check_scope(&self.0.effective, needed)
     }
 
     /// When the access token lapses.

@@ -5,17 +5,25 @@ use std::io;
 
 use axum::Router;
 use axum::routing::get;
-use dcr_examples_common::{Example, GREETING};
+use dcr_examples_common::{Example, GREETING, Served};
+use tower_layer::Layer as _;
 
 /// The whole application. An existing MCP server adds the guard and the `merge`.
 pub fn app(example: &Example) -> Router {
     let engine = example.engine.clone();
     Router::new()
-        .nest_service("/mcp", example.mcp())
         .route("/protected", get(GREETING))
-        .route_layer(engine.guard()) // everything above needs an access token
+        .route_layer(engine.guard()) // everything above needs an access token for the first MCP server
         .route("/open", get(GREETING))
+        .merge(example.served().into_iter().fold(Router::new(), mcp))
         .merge(dcr_axum::router(engine)) // metadata, register, authorize, token, ...
+}
+
+/// One MCP server at its path, behind its own guard.
+fn mcp(app: Router, Served { path, guard, service, .. }: Served) -> Router {
+    let guarded = guard.layer(service);
+    // The root cannot be nested.
+    if path.is_empty() { app.route_service("/", guarded) } else { app.nest_service(&path, guarded) }
 }
 
 /// Serves it until a stop is asked for and the requests that are running then are done, or had their time.

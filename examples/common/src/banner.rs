@@ -7,6 +7,8 @@ use std::io::{self, Write as _};
 pub(crate) struct Banner {
     pub(crate) name: String,
     pub(crate) mcp_url: String,
+    /// Of further servers.
+    pub(crate) more_urls: Vec<String>,
     pub(crate) login: Login,
     pub(crate) data: String,
 }
@@ -28,13 +30,15 @@ impl Banner {
 
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, mcp_url, login, data } = self;
+        let Self { name, mcp_url, more_urls, login, data } = self;
         writeln!(
             f,
             "{name} is ready. Add this URL to an MCP client and sign in; it needs no client id and no secret:"
         )?;
         writeln!(f)?;
-        writeln!(f, "    {mcp_url}")?;
+        for url in std::iter::once(mcp_url).chain(more_urls) {
+            writeln!(f, "    {url}")?;
+        }
         writeln!(f)?;
         writeln!(f, "Claude Code:      claude mcp add --transport http example {mcp_url}")?;
         writeln!(

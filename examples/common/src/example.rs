@@ -7,15 +7,16 @@ use std::sync::Arc;
 use dcr_core::guarded::PublicFetch;
 use dcr_core::store::{MemoryStore, Store};
 use dcr_core::upstream::{EntraConfig, OidcProvider, ProviderConfigError, ReqwestFetch};
-use dcr_core::{ConfigError, DcrEngine, DocumentPolicy, Language, Resource, SystemClock};
+use dcr_core::{ConfigError, DcrEngine, DocumentPolicy, SystemClock};
 use dcr_dev_idp::{DevIdp, RunningIdp};
 use dcr_sqlx::OpenError;
 use tokio::net::TcpListener;
 use url::Url;
 
 use crate::banner::{Banner, Login};
+use crate::resources::ResourceSettings;
 use crate::settings::{Database, Provider, Secrets};
-use crate::{Failure, McpService, Settings, Stop, tools};
+use crate::{Failure, Served, Settings, Stop, tools};
 
 /// An example server that is ready to be served.
 ///
@@ -27,7 +28,7 @@ pub struct Example {
     pub listener: TcpListener,
     /// When to stop.
     pub stop: Stop,
-    name: String,
+    resources: Vec<ResourceSettings>,
     banner: Banner,
     _dev_idp: Option<RunningIdp>,
 }
@@ -52,14 +53,16 @@ impl Example {
         };
         let (provider, login, dev_idp) = log_in(settings.provider).await?;
         let builder = DcrEngine::builder(public_url)
-            .resource(resource(&settings.server_name))
             .provider(Arc::new(provider))
             .store(open(settings.database).await?)
             .adoption(settings.adoption)
             .registration(settings.registration)
             .admission(settings.admission)
             .lifetimes(settings.lifetimes)
-            .theme(settings.theme);
+            .theme(settings.theme)
+            .manage_registrations(settings.manages_registrations);
+        let builder = settings.resources.iter().fold(builder, |builder, one| builder.resource(one.resource.clone()));
+        let builder = settings.clients.into_iter().fold(builder, |builder, client| builder.client(client));
         let builder = match settings.secrets {
             Secrets::Store => builder.secret_from_store(),
             Secrets::Given { active, retired } => builder.secrets(active, retired),
@@ -77,14 +80,26 @@ impl Example {
             None => builder,
         };
         let engine = builder.build().await?;
-        let banner = Banner { name: settings.server_name.clone(), mcp_url: mcp_url(&engine), login, data };
-        Ok(Self { engine, listener, stop: Stop::default(), name: settings.server_name, banner, _dev_idp: dev_idp })
+        let mut mcp_urls = urls(&engine, &settings.resources);
+        let mcp_url = mcp_urls.next().unwrap_or_else(|| engine.issuer().to_owned());
+        let banner = Banner { name: settings.server_name, mcp_url, more_urls: mcp_urls.collect(), login, data };
+        let resources = settings.resources;
+        Ok(Self { engine, listener, stop: Stop::default(), resources, banner, _dev_idp: dev_idp })
     }
 
-    /// The MCP endpoint, to be served at `/mcp` behind [`DcrEngine::guard`].
+    /// The MCP servers that are served here, each with its own guard; a longer path comes before a shorter one.
     #[must_use]
-    pub fn mcp(&self) -> McpService {
-        tools::service(&self.name, self.engine.issuer(), self.stop.streams())
+    pub fn served(&self) -> Vec<Served> {
+        let issuer = self.engine.issuer();
+        let served = |one: &ResourceSettings| {
+            let path = one.path.clone()?;
+            let guard = self.engine.guard().resource(format!("{issuer}{path}")).tool_scopes(one.tools.clone());
+            let service = tools::service(&one.name, issuer, self.stop.streams());
+            Some(Served { path, guard, service })
+        };
+        let mut all: Vec<Served> = self.resources.iter().filter_map(served).collect();
+        all.sort_by_key(|one| std::cmp::Reverse(one.path.len()));
+        all
     }
 
     /// The URL to add to a client.
@@ -99,17 +114,10 @@ impl Example {
     }
 }
 
-/// The MCP server, and what a client may do with it, in the languages of the consent page.
-fn resource(name: &str) -> Resource {
-    Resource::new("/mcp", name).scope("mcp", "Use the tools of this server").scope_words(
-        Language::Korean,
-        "mcp",
-        "이 서버의 도구 사용",
-    )
-}
-
-fn mcp_url(engine: &DcrEngine) -> String {
-    format!("{}/mcp", engine.issuer())
+/// The URLs to add to clients, of the servers that are here.
+fn urls(engine: &DcrEngine, resources: &[ResourceSettings]) -> impl Iterator<Item = String> {
+    let here = resources.iter().filter_map(|one| one.path.as_deref());
+    here.map(|path| format!("{}{path}", engine.issuer())).collect::<Vec<_>>().into_iter()
 }
 
 /// The base URL of a server that listens here.
@@ -224,6 +232,9 @@ impl From<ConfigError> for Failure {
             ConfigError::Lifetime(_) => "DCR_…_TTL",
             ConfigError::CustomRedirect(_) => "DCR_CUSTOM_REDIRECTS",
             ConfigError::Theme { .. } => "DCR_THEME_…",
+            ConfigError::Resource { .. } | ConfigError::PreRegistered { .. } | ConfigError::PreRegisteredTwice(_) => {
+                "DCR_CONFIG"
+            }
             _ => return Self::configuration(error.to_string()),
         };
         Self::configuration(format!("{variable}: {error}"))

@@ -10,7 +10,7 @@
 //! let example = Example::start(settings).await?;
 //! example.stop.on_signals()?;
 //! example.announce();
-//! // ... now serve `example.mcp()` and `example.engine` on `example.listener` until `example.stop.requested()`
+//! // ... now serve `example.served()` and `example.engine` on `example.listener` until `example.stop.requested()`
 //! # Ok(())
 //! # }
 //! ```
@@ -18,7 +18,9 @@
 mod banner;
 mod example;
 mod failure;
+mod file;
 mod options;
+mod resources;
 mod settings;
 mod stop;
 mod tools;
@@ -26,6 +28,7 @@ mod tools;
 pub use self::example::Example;
 pub use self::failure::Failure;
 pub use self::options::Options;
+pub use self::resources::Served;
 pub use self::settings::Settings;
 pub use self::stop::Stop;
 pub use self::tools::{ExampleTools, McpService};

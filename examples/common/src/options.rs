@@ -13,6 +13,10 @@ pub struct Options {
     #[arg(long, env = "DCR_BIND", value_name = "ADDRESS")]
     pub bind: Option<String>,
 
+    /// A file in TOML with what does not fit into variables: the MCP servers and their scopes
+    #[arg(long, env = "DCR_CONFIG", value_name = "FILE")]
+    pub config: Option<String>,
+
     /// Issuer and base URL, as clients see it; plain http only on loopback [default: the listen address, if loopback]
     #[arg(long, env = "DCR_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
@@ -76,6 +80,10 @@ pub struct Options {
     /// Which redirects may be registered: open, platforms+loopback, off [default: open]
     #[arg(long, env = "DCR_REGISTRATION", value_name = "POLICY")]
     pub registration: Option<String>,
+
+    /// Whether confidential clients may read, change and delete their own registration (RFC 7592): on, off [default: off]
+    #[arg(long, env = "DCR_CLIENT_CONFIGURATION", value_name = "ON_OR_OFF")]
+    pub client_configuration: Option<String>,
 
     /// Whether client ids may be the URLs of metadata documents: on, off, or auto, which says so to clients while the
     /// internet can be reached [default: auto]

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
-use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Secret, Theme};
+use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, PreRegistered, RegistrationPolicy, Secret, Theme};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
+use crate::file::File;
+use crate::resources::ResourceSettings;
 use crate::{Failure, Options};
 
 /// How to run a server, checked as far as that goes without opening anything. Made by [`Settings::from_env`].
@@ -20,6 +22,12 @@ pub struct Settings {
     /// Absent: the listen address, which is a loopback one then.
     pub(crate) public_url: Option<String>,
     pub(crate) server_name: String,
+    /// Clients that the operator registered.
+    pub(crate) clients: Vec<PreRegistered>,
+    /// Whether confidential registrations read, change and delete themselves.
+    pub(crate) manages_registrations: bool,
+    /// At least one.
+    pub(crate) resources: Vec<ResourceSettings>,
     pub(crate) database: Database,
     pub(crate) secrets: Secrets,
     pub(crate) provider: Provider,
@@ -101,11 +109,16 @@ impl Settings {
         let secrets = secrets(options.secret.as_deref(), options.secret_retired.as_deref(), loopback)?;
         let provider = provider(&options, loopback)?;
         let theme = theme(&options)?;
+        let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
+        let server_name = options.server_name.unwrap_or_else(|| "Example MCP server".to_owned());
         Ok(Self {
             bind,
             secrets,
             provider,
-            server_name: options.server_name.unwrap_or_else(|| "Example MCP server".to_owned()),
+            resources: ResourceSettings::all(file.resource, &server_name)?,
+            clients: file.client,
+            manages_registrations: switch("DCR_CLIENT_CONFIGURATION", options.client_configuration.as_deref())?,
+            server_name,
             database: match options.database_url {
                 Some(url) if url == "memory:" => Database::Memory,
                 Some(url) => Database::Url(url),
@@ -170,6 +183,7 @@ impl Options {
     fn without_empty(mut self) -> Self {
         let Self {
             bind,
+            config,
             public_url,
             server_name,
             database_url,
@@ -185,6 +199,7 @@ impl Options {
             dev_idp_bind,
             adoption,
             registration,
+            client_configuration,
             cimd,
             cimd_test_ca_file,
             cimd_dangerously_allow_private_hosts,
@@ -205,6 +220,7 @@ impl Options {
         } = &mut self;
         for option in [
             bind,
+            config,
             public_url,
             server_name,
             database_url,
@@ -220,6 +236,7 @@ impl Options {
             dev_idp_bind,
             adoption,
             registration,
+            client_configuration,
             cimd,
             cimd_test_ca_file,
             cimd_dangerously_allow_private_hosts,
@@ -243,6 +260,15 @@ impl Options {
             }
         }
         self
+    }
+}
+
+/// On or off, which is the default.
+fn switch(variable: &str, text: Option<&str>) -> Result<bool, Failure> {
+    match text.map(str::trim) {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(other) => Err(Failure::configuration(format!("{variable}={other} must be `on` or `off`"))),
     }
 }
 
@@ -529,6 +555,7 @@ mod tests {
         refused(|options| options.log = some("==="), "DCR_LOG");
         refused(|options| options.theme_logo = some("/nowhere/logo.svg"), "DCR_THEME_LOGO");
         refused(|options| options.dev_idp_bind = some("8081"), "DCR_DEV_IDP_BIND");
+        refused(|options| options.config = some("/nowhere/dcr.toml"), "DCR_CONFIG=/nowhere/dcr.toml");
     }
 
     #[test]

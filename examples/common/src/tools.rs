@@ -1,4 +1,4 @@
-//! The MCP server itself, on the official SDK: two tools, one of which says who is calling.
+//! The MCP server itself, on the official SDK: three tools. One says who is calling, one needs more scope than others.
 
 use std::sync::Arc;
 
@@ -84,6 +84,13 @@ impl ExampleTools {
     async fn add(&self, Parameters(Summands { a, b }): Parameters<Summands>) -> String {
         (a + b).to_string()
     }
+
+    /// Erases everything that these tools keep, which is nothing. The guard demands a scope for it that is not granted by
+    /// default: a client that can asks the person again.
+    #[tool(annotations(destructive_hint = true))]
+    async fn erase(&self) -> String {
+        "Erased: there was nothing.".to_owned()
+    }
 }
 
 #[tool_handler]
@@ -91,7 +98,9 @@ impl ServerHandler for ExampleTools {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("dcr-example", env!("CARGO_PKG_VERSION")).with_title(&self.name))
-            .with_instructions("An example. `whoami` tells who is signed in; `add` adds two numbers.")
+            .with_instructions(
+                "An example. `whoami` tells who is signed in; `add` adds two numbers; `erase` needs a further scope.",
+            )
     }
 }
 

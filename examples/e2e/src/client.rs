@@ -26,6 +26,10 @@ pub struct Client {
     pub auth_method: String,
     /// Its redirect URI.
     pub redirect: String,
+    /// The resource that it asks for.
+    pub resource: String,
+    /// The scopes that it asks for, in alphabetical order.
+    pub scope: String,
     base: String,
     http: Http,
 }
@@ -83,6 +87,8 @@ impl Client {
             secret: answer["client_secret"].as_str().map(str::to_owned),
             auth_method: text(&answer["token_endpoint_auth_method"]),
             redirect: text(&answer["redirect_uris"][0]),
+            resource: site.url("/mcp"),
+            scope: "mcp".to_owned(),
             base: site.base().to_owned(),
             http: Http::default(),
         }
@@ -95,6 +101,8 @@ impl Client {
             secret: None,
             auth_method: "none".to_owned(),
             redirect: redirect.to_owned(),
+            resource: site.url("/mcp"),
+            scope: "mcp".to_owned(),
             base: site.base().to_owned(),
             http: Http::default(),
         }
@@ -112,9 +120,9 @@ impl Client {
             ("redirect_uri", &self.redirect),
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
-            ("scope", "mcp"),
+            ("scope", &self.scope),
             ("state", &state),
-            ("resource", &format!("{}/mcp", self.base)),
+            ("resource", &self.resource),
         ]);
         Flow { url: format!("{}/oauth/authorize?{query}", self.base), state, verifier }
     }
@@ -137,7 +145,9 @@ impl Client {
         let flow = self.authorize();
         let landed = browser.sign_in(&flow.url).await.client();
         let code = self.code(&flow, &landed);
-        Tokens::from(self.redeem(&code, &flow.verifier).await)
+        let tokens = Tokens::from(self.redeem(&code, &flow.verifier).await);
+        assert_eq!(tokens.answer["scope"], self.scope.as_str(), "what was granted is what was asked for");
+        tokens
     }
 
     /// Redeems a code.
@@ -189,7 +199,7 @@ impl From<Answer> for Tokens {
         assert_eq!(answer.header("cache-control"), Some("no-store"), "TOK-01");
         let answer = answer.json();
         assert_eq!(answer["token_type"], "Bearer");
-        assert_eq!(answer["scope"], "mcp");
+        assert!(answer["scope"].is_string(), "{answer}");
         let text = |name: &str| answer[name].as_str().unwrap_or_else(|| panic!("{name}: {answer}")).to_owned();
         Self { access: text("access_token"), refresh: text("refresh_token"), answer }
     }

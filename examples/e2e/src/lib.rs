@@ -31,5 +31,5 @@ pub use self::cluster::{Cluster, Diagnosis, FRAMEWORK, SECRETS, Variables};
 pub use self::documents::DocumentHost;
 pub use self::http::{Answer, Http};
 pub use self::random::Random;
-pub use self::site::Site;
-pub use self::world::{Directory, Framework, World};
+pub use self::site::{Site, call};
+pub use self::world::{Directory, Framework, Stopped, World};

@@ -27,23 +27,33 @@ impl Site {
         format!("{}{path}", self.0)
     }
 
-    /// One MCP request, with an access token and perhaps in a session.
+    /// One MCP request at `/mcp`, with an access token and perhaps in a session.
     pub async fn mcp(&self, token: &str, session: Option<&str>, message: &Value) -> Answer {
+        self.mcp_at("/mcp", token, session, message).await
+    }
+
+    /// The same at another path.
+    pub async fn mcp_at(&self, path: &str, token: &str, session: Option<&str>, message: &Value) -> Answer {
         let bearer = format!("Bearer {token}");
         let mut headers = vec![ACCEPT, ("authorization", bearer.as_str()), ("mcp-protocol-version", VERSION)];
         headers.extend(session.map(|session| ("mcp-session-id", session)));
-        Http::default().post_json(&self.url("/mcp"), &headers, message).await
+        Http::default().post_json(&self.url(path), &headers, message).await
     }
 
-    /// Opens a session of MCP and answers its id.
+    /// Opens a session of MCP at `/mcp` and answers its id.
     pub async fn mcp_session(&self, token: &str) -> String {
+        self.mcp_session_at("/mcp", token).await
+    }
+
+    /// The same at another path.
+    pub async fn mcp_session_at(&self, path: &str, token: &str) -> String {
         let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
             "protocolVersion": VERSION, "capabilities": {}, "clientInfo": {"name": "test", "version": "0"}
         }});
-        let answer = self.mcp(token, None, &hello).await.expect(200);
+        let answer = self.mcp_at(path, token, None, &hello).await.expect(200);
         let session = answer.header("mcp-session-id").expect("a session of MCP").to_owned();
         let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        self.mcp(token, Some(&session), &ready).await.expect(202);
+        self.mcp_at(path, token, Some(&session), &ready).await.expect(202);
         session
     }
 
@@ -55,15 +65,15 @@ impl Site {
 
     /// The same in a session that is open.
     pub async fn whoami_in(&self, token: &str, session: &str) -> Value {
-        let answer = self.mcp(token, Some(session), &call_whoami()).await.expect(200);
+        let answer = self.mcp(token, Some(session), &call("whoami")).await.expect(200);
         let message = last_event(&answer.body);
         message["result"]["structuredContent"].clone()
     }
 }
 
-/// The request for `whoami`.
-fn call_whoami() -> Value {
-    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "whoami", "arguments": {}}})
+/// The request that calls a tool without arguments.
+pub fn call(tool: &str) -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": {}}})
 }
 
 /// The last message of an event stream.

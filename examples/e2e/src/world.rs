@@ -79,11 +79,15 @@ impl World {
 
     /// Stops the server as SIGTERM does, and starts it again on its port with its database.
     pub async fn restart(self) -> Self {
-        let Self { idp, mut options, framework, stop, server, directory, .. } = self;
+        self.stop().await.start().await
+    }
+
+    /// Stops the server as SIGTERM does.
+    pub async fn stop(self) -> Stopped {
+        let Self { idp, options, framework, stop, server, directory, .. } = self;
         stop.request();
         server.await.expect("a server that ends well");
-        let (site, stop, server) = start(framework, &mut options).await;
-        Self { idp, options, framework, site, stop, server, directory }
+        Stopped { options, idp, framework, directory }
     }
 
     /// The provider.
@@ -94,6 +98,24 @@ impl World {
     /// The directory with the database.
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+}
+
+/// A world whose server is down.
+pub struct Stopped {
+    /// What it will be started with.
+    pub options: Options,
+    idp: RunningIdp,
+    framework: Framework,
+    directory: Directory,
+}
+
+impl Stopped {
+    /// Starts the server again, on its port with its database.
+    pub async fn start(self) -> World {
+        let Self { mut options, idp, framework, directory } = self;
+        let (site, stop, server) = start(framework, &mut options).await;
+        World { idp, options, framework, site, stop, server, directory }
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use dcr_core::upstream::{EntraConfig, OidcProvider, ReqwestFetch};
-use dcr_core::{DcrEngine, Resource, SystemClock};
+use dcr_core::{DcrEngine, InspectedBody, Resource, SystemClock};
 use dcr_warp::RequestBody;
 use tower::util::BoxCloneSyncService;
 use tower_layer::Layer as _;
@@ -12,7 +12,7 @@ use warp::http::{Request, Response};
 use warp::{Filter, Rejection, Reply};
 
 /// Any tower service: rmcp's `StreamableHttpService` is one as it is.
-type McpService = BoxCloneSyncService<Request<RequestBody>, warp::reply::Response, Infallible>;
+type McpService = BoxCloneSyncService<Request<InspectedBody<RequestBody>>, warp::reply::Response, Infallible>;
 
 /// `mcp` is the existing MCP server.
 async fn add_the_front_door(

@@ -2,24 +2,33 @@
 
 use std::io;
 
-use dcr_examples_common::{Example, GREETING};
+use dcr_examples_common::{Example, GREETING, Served};
 use tower_layer::Layer as _;
+use warp::filters::BoxedFilter;
+use warp::reply::Response;
 use warp::{Filter, Rejection, Reply};
 
 /// The whole application. An existing MCP server adds the guard and the engine's routes.
 pub fn app(example: &Example) -> impl Filter<Extract = (impl Reply + use<>,), Error = Rejection> + Clone + use<> {
     let engine = example.engine.clone();
-    let mcp = warp::path("mcp").and(dcr_warp::service(engine.guard().layer(example.mcp())));
     let protected = warp::path!("protected")
         .and(dcr_warp::authenticated(&engine))
         .and(warp::get())
-        .map(|_| GREETING)
-        .recover(dcr_warp::answer_refusal);
-    let open = warp::path!("open").and(warp::get()).map(|| GREETING);
-    dcr_warp::routes(engine) // metadata, register, authorize, token, ...
-        .or(mcp)
-        .or(protected)
-        .or(open)
+        .map(|_| GREETING.into_response())
+        .recover(dcr_warp::answer_refusal)
+        .unify();
+    let open = warp::path!("open").and(warp::get()).map(|| GREETING.into_response());
+    let routes = dcr_warp::routes(engine).or(protected).unify().or(open).unify().boxed(); // metadata, register, ...
+    // A filter of a path takes what is below it, too: longer paths come first.
+    example.served().into_iter().fold(routes, |app, served| app.or(mcp(served)).unify().boxed())
+}
+
+/// One MCP server at its path, behind its own guard.
+fn mcp(Served { path, guard, service, .. }: Served) -> BoxedFilter<(Response,)> {
+    let root = if path.is_empty() { warp::path::end().boxed() } else { warp::any().boxed() };
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    let at = segments.fold(root, |at, segment| at.and(warp::path(segment.to_owned())).boxed());
+    at.and(dcr_warp::service(guard.layer(service))).boxed()
 }
 
 /// Serves it until a stop is asked for and the requests that are running then are done, or had their time.

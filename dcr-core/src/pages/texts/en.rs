@@ -214,6 +214,8 @@ const fn advice(reason: Reason) -> &'static str {
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::ScopeInsufficient
+        | Reason::ToolCallUnclear
+        | Reason::IssuerUnavailable
         | Reason::McpSessionForeign => {
             "This address is for apps, not for people. If an app sent you here, sign in again from the app."
         }

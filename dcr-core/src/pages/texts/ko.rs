@@ -206,6 +206,8 @@ const fn advice(reason: Reason) -> &'static str {
         | Reason::TokenExpired
         | Reason::TokenRevoked
         | Reason::ScopeInsufficient
+        | Reason::ToolCallUnclear
+        | Reason::IssuerUnavailable
         | Reason::McpSessionForeign => {
             "이 주소는 사람이 아니라 앱이 사용하는 주소입니다. 앱에서 이 페이지로 이동했다면 앱에서 다시 로그인하세요."
         }

@@ -8,6 +8,7 @@
 mod pages;
 mod pair;
 mod raw;
+mod tools;
 
 use dcr_core::MAX_BODY;
 use serde_json::{Value, json};

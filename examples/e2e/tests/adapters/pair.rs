@@ -10,7 +10,7 @@ use axum::body::{Body as AxumBody, Bytes};
 use axum::http::{Request, Response};
 use axum::routing::any;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{AuthMethod, ClientId, PreRegistered, Principal, ScopeSet, Theme};
+use dcr_core::{AuthMethod, ClientId, InspectedBody, PreRegistered, Principal, ScopeSet, Theme};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -113,7 +113,11 @@ fn admin() -> ScopeSet {
 async fn on_axum(test: TestEngine, listener: TcpListener) {
     let app = Router::new()
         .nest_service("/mcp", test.guard().layer(mcp()))
-        .nest_service("/mirror", test.guard().layer(service_fn(mirror::<AxumBody>)))
+        .nest_service("/mirror", test.guard().layer(service_fn(mirror::<InspectedBody<AxumBody>>)))
+        .nest_service(
+            "/tools",
+            test.guard().tool("erase", admin()).layer(service_fn(mirror::<InspectedBody<AxumBody>>)),
+        )
         .nest_service("/open", service_fn(mirror::<AxumBody>))
         .route("/protected", any("protected").layer(test.guard()))
         .route("/admin", any("for administrators").layer(test.guard().scopes(admin())))
@@ -122,14 +126,17 @@ async fn on_axum(test: TestEngine, listener: TcpListener) {
 }
 
 fn warp_app(test: &TestEngine) -> BoxedFilter<(impl warp::Reply + use<>,)> {
-    let mirror = || service_fn(mirror::<dcr_warp::RequestBody>);
+    let guarded = service_fn(mirror::<InspectedBody<dcr_warp::RequestBody>>);
+    let open = service_fn(mirror::<dcr_warp::RequestBody>);
     let protected = warp::path!("protected").and(dcr_warp::authenticated(test.guard())).map(|_| "protected");
+    let tools = dcr_warp::service(test.guard().tool("erase", admin()).layer(guarded));
     let admin = warp::path("admin")
         .and(dcr_warp::guarded(test.guard().scopes(admin()), warp::path::end().map(|| "for administrators")));
     dcr_warp::routes(test.engine())
         .or(warp::path("mcp").and(dcr_warp::service(test.guard().layer(mcp()))))
-        .or(warp::path("mirror").and(dcr_warp::service(test.guard().layer(mirror()))))
-        .or(warp::path("open").and(dcr_warp::service(mirror())))
+        .or(warp::path("mirror").and(dcr_warp::service(test.guard().layer(guarded))))
+        .or(warp::path("tools").and(tools))
+        .or(warp::path("open").and(dcr_warp::service(open)))
         .or(protected.recover(dcr_warp::answer_refusal))
         .or(admin)
         .boxed()

@@ -1,8 +1,12 @@
 //! End to end, over real sockets. One binary, so that it is linked once.
 
+mod elsewhere;
 mod flow;
 mod mcp_session;
 mod metadata;
 mod metadata_documents;
+mod resources;
 mod restart;
 mod rmcp_client;
+mod step_up;
+mod tool_reading;
