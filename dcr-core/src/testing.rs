@@ -276,8 +276,21 @@ impl DcrEngine {
         person: &Person,
         scope: Option<&ScopeSet>,
     ) -> Result<SignedInPerson, Refusal> {
+        self.sign_in_for_tests_at(None, person, scope).await
+    }
+
+    /// [`DcrEngine::sign_in_for_tests`] at another resource, by its identifier.
+    ///
+    /// # Errors
+    /// [`Refusal`] if there is no such resource, or the store does not answer.
+    pub async fn sign_in_for_tests_at(
+        &self,
+        resource: Option<&str>,
+        person: &Person,
+        scope: Option<&ScopeSet>,
+    ) -> Result<SignedInPerson, Refusal> {
         let now = self.inner.clock.now();
-        let resource = self.inner.resource(None).ok_or(crate::error::Reason::ResourceUnknown)?;
+        let resource = self.inner.resource(resource).ok_or(crate::error::Reason::ResourceUnknown)?;
         let user = person.user();
         let random = self.inner.random.as_ref();
         let session = Session {
@@ -332,7 +345,7 @@ impl DcrEngine {
             .ok_or(crate::error::Reason::Internal)?
             .as_str()
             .to_owned();
-        let principal = self.inner.principal(&token, None).await?;
+        let principal = self.inner.principal(&token, Some(&resource.uri)).await?;
         Ok(SignedInPerson { token, principal })
     }
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use dcr_core::testing::StubProvider;
+use dcr_core::testing::{Person, StubProvider};
 use dcr_core::{DcrEngine, Reason, Resource, ScopeSet};
 use http::HeaderMap;
 use serde_json::json;
@@ -187,6 +187,19 @@ async fn without_a_resource_for_the_origin_the_root_form_is_the_first_one_served
     let engine = build(remote(), Resource::elsewhere("https://b.example", "x").scope("b", "x")).await;
     let answer = engine.handle(request("GET", "/.well-known/oauth-protected-resource", &[], "")).await;
     assert_eq!(answer.status(), 404);
+}
+
+#[tokio::test]
+async fn a_hosts_own_tests_sign_in_at_any_resource() {
+    let world = world().await;
+    let ada = Person::named("Ada");
+    for resource in [RESOURCE, NOTES, ROOT, REMOTE] {
+        let signed_in = world.engine.sign_in_for_tests_at(Some(resource), &ada, None).await.unwrap();
+        assert_eq!(signed_in.principal().resource(), resource);
+        assert!(world.engine.authenticate(&bearer(signed_in.token()), Some(resource)).await.is_ok());
+    }
+    let unknown = world.engine.sign_in_for_tests_at(Some("https://mcp.example/other"), &ada, None).await;
+    assert_eq!(unknown.unwrap_err().reason(), Reason::ResourceUnknown);
 }
 
 #[tokio::test]

@@ -201,6 +201,15 @@ mod tests {
     }
 
     #[test]
+    fn the_readmes_file_is_one() {
+        let readme = include_str!("../../../README.md");
+        let text = readme.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a file");
+        let file = File::parse(text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(file.resource.len(), 1);
+        assert!(file.resource.into_iter().all(|entry| entry.settings().is_ok()));
+    }
+
+    #[test]
     fn an_unknown_key_is_an_error_that_says_where() {
         refused("[[resource]]\npath = \"/mcp\"\nnmae = \"x\"\n", "line 3: unknown field `nmae`");
         refused(

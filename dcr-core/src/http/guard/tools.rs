@@ -260,7 +260,9 @@ enum Key {
 }
 
 fn known<const N: usize>(key: &str, names: [&'static str; N]) -> Key {
-    match names.into_iter().find(|name| key.eq_ignore_ascii_case(name)) {
+    // The one letter outside of ASCII that folds to one of theirs: the long s.
+    let folded = key.replace('\u{17f}', "s");
+    match names.into_iter().find(|name| folded.eq_ignore_ascii_case(name)) {
         Some(name) if name == key => Key::Is(name),
         Some(_) => Key::Resembles,
         None => Key::Other,
@@ -315,6 +317,7 @@ mod tests {
             r#"{"Method":"tools/call","params":{"name":"erase"}}"#,
             r#"{"method":"ping","METHOD":"tools/call","params":{"name":"erase"}}"#,
             r#"{"method":"tools/call","Params":{"name":"erase"}}"#,
+            r#"{"method":"tools/call","params":{"name":"add"},"param\u017f":{"name":"erase"}}"#,
             r#"{"method":"tools/call","params":{"name":"add","Name":"erase"}}"#,
             // No name, or not a text.
             r#"{"method":"tools/call"}"#,
