@@ -162,7 +162,7 @@ impl ClientDocument {
 
     /// The same as a copy that serves while its host withholds it. The host would withhold the keys, too: a client that
     /// would do without authenticating does.
-    pub(crate) fn as_copy(mut self) -> Self {
+    pub(crate) fn into_copy(mut self) -> Self {
         self.is_copy = true;
         if self.may_be_public {
             self.auth_method = AuthMethod::None;
@@ -353,7 +353,7 @@ mod tests {
             if keys {
                 document["jwks_uri"] = json!("https://claude.ai/keys");
             }
-            parse(&document).map(|client| (client.auth_method, client.as_copy().auth_method))
+            parse(&document).map(|client| (client.auth_method, client.into_copy().auth_method))
         };
         let (jwt, both) = (json!("private_key_jwt"), json!(["none", "private_key_jwt"]));
         let (signs, public) = (AuthMethod::PrivateKeyJwt, AuthMethod::None);

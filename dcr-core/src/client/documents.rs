@@ -197,7 +197,7 @@ impl Shipped {
 
     fn document(&self, url: DocumentUrl<'_>, custom: &[String]) -> Option<Arc<ClientDocument>> {
         let body = self.by_url.get(url.as_str())?;
-        ClientDocument::parse(url, body, custom).ok().map(|document| Arc::new(document.as_copy()))
+        ClientDocument::parse(url, body, custom).ok().map(|document| Arc::new(document.into_copy()))
     }
 }
 
