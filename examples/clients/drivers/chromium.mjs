@@ -13,8 +13,9 @@ const CURSOR = 'cursor://anysphere.cursor-mcp/oauth/callback';
 const CLAUDE = 'https://claude.ai/api/mcp/auth_callback';
 const CHALLENGE = 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM';
 
-const approve = (page) => page.getByRole('button', { name: 'Allow and sign in' });
-const cancel = (page) => page.getByRole('button', { name: 'Cancel' });
+// By what they send, not by what they say.
+const approve = (page) => page.locator('button[name=decision][value=approve]');
+const cancel = (page) => page.locator('button[name=decision][value=deny]');
 
 /** A client's listener: what came, and a page to say so. */
 async function listener(trial, host, certificate) {
@@ -80,7 +81,7 @@ async function pickAda(page) {
   await page.getByRole('button', { name: /Ada Example/ }).click({ noWaitAfter: true });
 }
 
-export async function drive(trial) {
+async function drive(trial) {
   mkdirSync(SCREENS, { recursive: true });
   const server = await trial.server({ DCR_CUSTOM_REDIRECTS: CURSOR });
   const dev = /development provider at (\S+)/.exec(server.program.stdout)[1];
@@ -323,10 +324,10 @@ export async function drive(trial) {
     const reached = [];
     for (let presses = 0; presses < 5; presses += 1) {
       await page.keyboard.press('Tab');
-      reached.push(await page.evaluate(() => globalThis.document.activeElement.textContent.trim()));
-      if (reached.at(-1) === 'Allow and sign in') break;
+      reached.push(await page.evaluate(() => globalThis.document.activeElement.value));
+      if (reached.at(-1) === 'approve') break;
     }
-    equal(reached.at(-1), 'Allow and sign in', 'focus');
+    equal(reached.at(-1), 'approve', 'focus');
     const outline = await page.evaluate(() => getComputedStyle(globalThis.document.activeElement).outlineStyle);
     equal(outline, 'solid', 'focus ring');
     await page.keyboard.press('Enter');
@@ -420,3 +421,5 @@ export async function drive(trial) {
     await context.close();
   });
 }
+
+export const runs = [{ name: 'Chromium', alone: true, drive }];

@@ -11,15 +11,21 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /** No check takes longer. */
 const CHECK_MS = 90_000;
 
+/** The release binaries of both example servers. */
+export const SERVERS = { axum: process.env.AXUM_SERVER, warp: process.env.WARP_SERVER };
+
 export const HERE = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 export const WORK = path.join(HERE, '.work');
-export const PYTHON = path.join(WORK, 'venv/bin/python');
+/** The interpreter of one of the Python environments. */
+export const python = (environment) => path.join(WORK, environment, 'bin/python');
 const npm = createRequire(path.join(WORK, 'npm/'));
 
 /** Loads an installed npm package, whatever its kind of module. */
 export const load = (name) => import(pathToFileURL(npm.resolve(name)));
 export const fileOf = (name) => npm.resolve(name);
 export const binary = (name) => path.join(WORK, 'npm/node_modules/.bin', name);
+/** A program inside an npm package. */
+export const inside = (file) => path.join(WORK, 'npm/node_modules', file);
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -55,21 +61,32 @@ export async function freePort() {
 export class Trial {
   #cleanups = [];
 
-  constructor(name, report) {
+  /** `framework`: which example server. `report(what, result, why)` is told what came of each check. */
+  constructor(name, framework, report) {
     this.name = name;
+    this.framework = framework;
     this.report = report;
-    this.dir = mkdtempSync(path.join(tmpdir(), `dcr-${name}-`));
+    this.dir = mkdtempSync(path.join(tmpdir(), `dcr-${name.replaceAll(/[^\w.]+/g, '-')}-`));
     this.#cleanups.push(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
+  }
+
+  /** Does something that must not take for ever. */
+  async within(act, ms = CHECK_MS) {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not done after ${ms / 1000} s`)), ms);
+    });
+    try {
+      return await Promise.race([act(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** A check that others do not need. */
   async check(what, act) {
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not done after ${CHECK_MS / 1000} s`)), CHECK_MS);
-    });
     try {
-      const note = await Promise.race([act(), late]);
+      const note = await this.within(async () => act());
       this.report(what, 'passed', typeof note === 'string' ? note : '');
       return true;
     } catch (error) {
@@ -77,8 +94,6 @@ export class Trial {
       if (process.env.DEBUG) console.error(error);
       this.report(what, 'failed', String(error?.message ?? error));
       return false;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -150,7 +165,11 @@ export class Trial {
 
   /** Runs a program to its end. */
   async run(command, args, { ms = 60_000, ...options } = {}) {
-    const program = this.start(command, args, options);
+    return this.ending(this.start(command, args, options), ms);
+  }
+
+  /** The program when it has ended, by itself or because its time is up. */
+  async ending(program, ms) {
     const timer = setTimeout(() => program.stop('SIGKILL'), ms);
     await program.ended;
     clearTimeout(timer);
@@ -159,7 +178,7 @@ export class Trial {
 
   /** A fresh server with a database of its own. */
   async server(env = {}, { cwd = mkdtempSync(path.join(this.dir, 'server-')) } = {}) {
-    const program = this.start(process.env.SERVER, [], {
+    const program = this.start(SERVERS[this.framework], [], {
       cwd,
       env: { DCR_BIND: '127.0.0.1:0', DCR_DEV_IDP_BIND: '127.0.0.1:0', DCR_LOG: 'debug', ...env },
     });

@@ -1,0 +1,37 @@
+// A host: a program with a model in it, which calls tools when the model says so. It is signed in to no vendor; its
+// model is ours (lib/model.mjs).
+
+import { Model } from './model.mjs';
+import { assert } from './trial.mjs';
+
+/**
+ * `open(trial, site, model)` answers `{ how, login, prompt, plant }`: the command that signs in and what it is called,
+ * a prompt to the end, and the way to plant an id.
+ */
+export const host = (open) => async (trial, site) => {
+  const model = await Model.open(trial);
+  const { how, login, prompt, plant } = await open(trial, site, model);
+  let known = false;
+  return {
+    whoami: async () => {
+      if (!known) await login();
+      known = true;
+      const mark = model.mark();
+      const { code, stdout, stderr } = await prompt();
+      const told = await model.told(mark, 1_000).catch(() => {
+        throw new Error(`the host never called the tool: exit ${code}, ${stdout.slice(-400)} ${stderr.slice(-400)}, tools ${model.lastTools}`);
+      });
+      assert(!told.error, `the tool answered ${told.error}`);
+      return told;
+    },
+    again: { how, act: login },
+    plant,
+  };
+};
+
+/** A program that must end well. */
+export async function well(trial, what, program) {
+  const { code, stdout, stderr } = await program;
+  assert(code === 0, `${what}: exit ${code}: ${stderr.slice(-800)} ${stdout.slice(-800)}`);
+  return stdout;
+}
