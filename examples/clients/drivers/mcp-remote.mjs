@@ -25,7 +25,7 @@ class Proxy {
     });
   }
 
-  async ask(method, params = {}, ms = 30_000) {
+  async ask(method, params = {}, ms = 15_000) {
     const id = this.#next++;
     const answer = new Promise((resolve) => this.#waiting.set(id, resolve));
     this.#send({ id, method, params });

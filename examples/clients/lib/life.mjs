@@ -90,11 +90,11 @@ export async function live(trial, client) {
     // A client with an open stream may notice before it is asked to do anything.
     const before = site.wire.mark();
     await take();
-    await site.lapse();
     let how = '';
     let now = await hand.whoami().catch((error) => {
       if (!hand.again) throw new Error(`${error.message} (${site.wire.since(before)})`);
-      how = `after ${hand.again.how}`;
+      how = `after ${hand.again.how} (${error.message.slice(0, 160)})`;
+      if (process.env.DEBUG) console.error(error, String(site.wire.since(before)));
     });
     if (how) {
       await hand.again.act();
@@ -115,15 +115,22 @@ export async function live(trial, client) {
   };
 
   await cell('revocation', async () => {
-    const revoke = () => site.revoke('session', me.session);
+    const revoke = async () => {
+      await site.revoke('session', me.session);
+      await site.lapse();
+    };
     return recovers(revoke, (seen, now) => {
       assert(seen.refusals().length > 0, `the client was told nothing: ${seen}`);
       equal(now.connection, me.connection, 'connection');
       return sameId(seen, now);
     });
   });
-  await cell('lost database', () => recovers(() => site.lose({ secret: false }), sameId));
-  await cell('lost secret', () => recovers(() => site.lose({ secret: true }), sameId));
+  const lose = async (what) => {
+    await site.lose(what);
+    await site.lapse();
+  };
+  await cell('lost database', () => recovers(() => lose({ secret: false }), sameId));
+  await cell('lost secret', () => recovers(() => lose({ secret: true }), sameId));
   await cell('stale id', async () => {
     assert(hand.plant, 'the driver has no way to plant an id');
     const id = 'an-id-from-another-life';
