@@ -17,12 +17,18 @@ const open = host(async (trial, site, model) => {
     ANTHROPIC_API_KEY: 'nobody',
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     DISABLE_AUTOUPDATER: '1',
+    ENABLE_TOOL_SEARCH: 'false', // the tools themselves, not a way to look for them
   };
-  const claude = (...args) => trial.run(CLAUDE, args, { env, cwd, ms: 80_000 });
+  const claude = (...args) => {
+    const program = trial.start(CLAUDE, args, { env, cwd });
+    program.child.stdin.end();
+    return trial.ending(program, 80_000);
+  };
   await well(trial, 'claude mcp add', claude('mcp', 'add', '--transport', 'http', 'example', site.url));
   return {
     how: '`claude mcp login`',
-    login: () => well(trial, 'claude mcp login', claude('mcp', 'login', 'example')),
+    // It wants a terminal.
+    login: () => well(trial, 'claude mcp login', trial.run('script', ['-qec', `"${CLAUDE}" mcp login example`, '/dev/null'], { env, cwd, ms: 60_000 })),
     prompt: () => claude('-p', 'Who am I?', '--allowedTools', 'mcp__example__whoami'),
     plant: async (id) => {
       const file = path.join(desktop.home, '.claude/.credentials.json');

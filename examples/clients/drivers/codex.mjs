@@ -1,6 +1,6 @@
 // Codex.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { host, well } from '../lib/host.mjs';
 import { lives } from '../lib/life.mjs';
@@ -27,18 +27,20 @@ wire_api = "responses"
     return trial.ending(program, 80_000);
   };
   let added = false;
+  let client = [];
   return {
     how: '`codex mcp login`',
     login: async () => {
-      const args = added ? ['login', 'example'] : ['add', 'example', '--url', site.url];
+      const args = added ? ['login', 'example'] : ['add', 'example', '--url', site.url, ...client];
       added = true;
       return well(trial, `codex mcp ${args[0]}`, codex('mcp', ...args));
     },
     prompt: () => codex('exec', '--skip-git-repo-check', 'Who am I?'),
+    // It registers at every login, whatever it keeps; this is its way to be told an id.
     plant: async (id) => {
-      const file = path.join(home, '.credentials.json');
-      const kept = JSON.parse(readFileSync(file, 'utf8'));
-      writeFileSync(file, JSON.stringify(kept).replaceAll(/"client_id":"[^"]*"/g, `"client_id":"${id}"`));
+      await well(trial, 'codex mcp remove', codex('mcp', 'remove', 'example'));
+      added = false;
+      client = ['--oauth-client-id', id];
     },
   };
 });

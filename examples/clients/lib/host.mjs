@@ -17,15 +17,20 @@ export const host = (open) => async (trial, site) => {
       if (!known) await login();
       known = true;
       const mark = model.mark();
+      model.lastTools = [];
       const { code, stdout, stderr } = await prompt();
       const told = await model.told(mark, 1_000).catch(() => {
-        throw new Error(`the host never called the tool: exit ${code}, ${stdout.slice(-400)} ${stderr.slice(-400)}, tools ${model.lastTools}`);
+        if (process.env.DEBUG) console.error(code, stdout, stderr, model.lastTools);
+        throw new Error('it offered its model no `whoami`');
       });
       assert(!told.error, `the tool answered ${told.error}`);
       return told;
     },
     again: { how, act: login },
-    plant,
+    plant: async (id) => {
+      await plant(id);
+      known = false;
+    },
   };
 };
 

@@ -36,7 +36,7 @@ export class Model {
   /** The tool's own JSON, wherever the host's framing has put it. */
   #tells(value) {
     const text = typeof value === 'string' ? value : JSON.stringify(value);
-    const found = /\{\\*"oid.*?\}/s.exec(text);
+    const found = /\{[^{}]*\\*"session\\*"[^{}]*\}/.exec(text);
     if (!found) return void this.#answers.push({ error: text });
     let json = found[0];
     for (let level = 0; level < 4; level += 1) {
