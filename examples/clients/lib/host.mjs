@@ -37,6 +37,8 @@ export const host = (open) => async (trial, site) => {
 /** A program that must end well. */
 export async function well(trial, what, program) {
   const { code, stdout, stderr } = await program;
-  assert(code === 0, `${what}: exit ${code}: ${stderr.slice(-800)} ${stdout.slice(-800)}`);
+  // Without what moves a cursor about.
+  const plain = `${stderr} ${stdout}`.replaceAll(/\u001b\[[\d;?]*[A-Za-z]/g, '');
+  assert(code === 0, `${what}: exit ${code}: ${plain.slice(-400)}`);
   return stdout;
 }

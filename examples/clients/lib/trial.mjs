@@ -136,7 +136,7 @@ export class Trial {
   /** Starts a program that ends with this trial, and keeps what it prints. */
   start(command, args, { env = {}, cwd = this.dir } = {}) {
     const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DCR_')));
-    const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { cwd, env: { ...inherited, PWD: cwd, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
     const program = { child, stdout: '', stderr: '', code: undefined };
     child.stdout.on('data', (data) => (program.stdout += data));
     child.stderr.on('data', (data) => (program.stderr += data));

@@ -1,7 +1,7 @@
 //! An application on the official Rust SDK, for `examples/clients`: it does what it is told on standard input, a JSON
 //! object a line, and answers on standard output. A browser is somebody else's: it asks for a visit.
 
-use std::io::{self, Write as _};
+use std::io::{self, Lines, StdinLock, Write as _};
 
 use rmcp::ServiceExt as _;
 use rmcp::model::CallToolRequestParams;
@@ -10,7 +10,6 @@ use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::auth::{AuthClient, AuthorizationRequest, OAuthState};
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 
 /// Nobody listens there: the person tells where the browser would have gone.
 const REDIRECT: &str = "http://127.0.0.1:49152/callback";
@@ -21,7 +20,8 @@ type Session = RunningService<RoleClient, ()>;
 struct App {
     url: String,
     document: Option<String>,
-    input: Lines<BufReader<Stdin>>,
+    /// Read by the main thread, which has nothing else to do meanwhile.
+    input: Lines<StdinLock<'static>>,
     client_id: Option<String>,
     session: Option<Session>,
 }
@@ -30,10 +30,10 @@ struct App {
 async fn main() -> Result<(), Failure> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("usage: rmcp_client URL [DOCUMENT]")?;
-    let input = BufReader::new(tokio::io::stdin()).lines();
+    let input = io::stdin().lines();
     let mut app = App { url, document: arguments.next(), input, client_id: None, session: None };
-    while let Some(line) = app.input.next_line().await? {
-        let command: Value = serde_json::from_str(&line)?;
+    while let Some(line) = app.input.next() {
+        let command: Value = serde_json::from_str(&line?)?;
         let answer = match command["do"].as_str() {
             Some("whoami") => app.whoami().await,
             Some("plant") => {
@@ -87,7 +87,7 @@ impl App {
         };
         oauth.start_authorization(request).await?;
         say(&json!({"visit": oauth.get_authorization_url().await?}))?;
-        let landed: Value = serde_json::from_str(&self.input.next_line().await?.ok_or("nobody answered")?)?;
+        let landed: Value = serde_json::from_str(&self.input.next().ok_or("nobody answered")??)?;
         oauth.handle_callback_url(landed["landed"].as_str().ok_or("no redirect")?).await?;
         let (client_id, _) = oauth.get_credentials().await?;
         self.client_id = Some(client_id);
