@@ -18,6 +18,11 @@ const open = host(async (trial, site, model) => {
     CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: '1',
     DISABLE_AUTOUPDATER: '1',
     ENABLE_TOOL_SEARCH: 'false', // the tools themselves, not a way to look for them
+    // However slow the machine: first the servers, then the model.
+    MCP_CONNECTION_NONBLOCKING: 'false',
+    MCP_CONNECT_TIMEOUT_MS: '30000',
+    CLAUDE_CODE_MCP_STARTUP_WAIT_MS: '30000',
+    MCP_TIMEOUT: '30000',
   };
   const claude = (...args) => {
     const program = trial.start(CLAUDE, args, { env, cwd });
