@@ -15,7 +15,7 @@ export class Table {
     console.log(`${name} | ${framework} | ${what} | ${WORDS[result]}${why ? `: ${why}` : ''}`);
   }
 
-  /** Lines are clients, columns are rows of the brief; a number points to the remark below. */
+  /** Lines are clients, columns are the rows; a number points to the remark below. */
   print(jobs) {
     const frameworks = [...new Set(jobs.map(({ framework }) => framework))];
     const clients = [...new Set(this.#entries.filter(({ what }) => ROWS.includes(what)).map(({ name }) => name))];
@@ -38,12 +38,15 @@ export class Table {
     console.log('');
   }
 
+  /** A remark says what is wrong, why it was not tried, or what a person had to do. */
   #mark(entry, remarks) {
     if (!entry) return '?';
-    if (entry.result === 'passed') return 'ok';
-    let at = remarks.indexOf(entry.why);
-    if (at < 0) at = remarks.push(entry.why) - 1;
-    return `${entry.result === 'failed' ? 'FAILED' : '-'} [${at + 1}]`;
+    const word = { passed: 'ok', failed: 'FAILED', skipped: '-' }[entry.result];
+    const remark = entry.result === 'passed' ? /after .*$/.exec(entry.why)?.[0] : entry.why;
+    if (!remark) return word;
+    let at = remarks.indexOf(remark);
+    if (at < 0) at = remarks.push(remark) - 1;
+    return `${word} [${at + 1}]`;
   }
 
   /** Checks beyond the rows: how many passed, and each that did not. */
