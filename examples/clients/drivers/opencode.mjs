@@ -25,7 +25,12 @@ const open = host(async (trial, site, model) => {
     writeFileSync(path.join(cwd, 'opencode.json'), JSON.stringify(config));
   };
   configure();
-  const env = { ...desktop.env, XDG_DATA_HOME: path.join(desktop.home, 'data'), OPENCODE_DISABLE_MODELS_FETCH: '1', OPENCODE_DISABLE_LSP_DOWNLOAD: '1' };
+  const env = {
+    ...desktop.env,
+    OPENCODE_DISABLE_DEFAULT_PLUGINS: '1',
+    OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
+    OPENCODE_DISABLE_MODELS_FETCH: '1',
+  };
   const opencode = (...args) => {
     const program = trial.start(OPENCODE, args, { env, cwd });
     program.child.stdin.end();
