@@ -233,7 +233,17 @@ export class Trial {
     );
     chmodSync(opener, 0o755);
     const home = this.folder('home');
-    const env = { BROWSER: opener, PATH: `${folder}:${process.env.PATH}`, HOME: home, DISPLAY: '', WAYLAND_DISPLAY: '' };
+    const env = {
+      BROWSER: opener,
+      PATH: `${folder}:${process.env.PATH}`,
+      DISPLAY: '',
+      WAYLAND_DISPLAY: '',
+      HOME: home,
+      XDG_CACHE_HOME: path.join(home, '.cache'),
+      XDG_CONFIG_HOME: path.join(home, '.config'),
+      XDG_DATA_HOME: path.join(home, '.local/share'),
+      XDG_STATE_HOME: path.join(home, '.local/state'),
+    };
     const visits = () => readFileSync(journal, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
     return { env, home, visits, opener };
   }
