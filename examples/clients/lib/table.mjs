@@ -18,7 +18,8 @@ export class Table {
   /** Lines are clients, columns are the rows; a number points to the remark below. */
   print(jobs) {
     const frameworks = [...new Set(jobs.map(({ framework }) => framework))];
-    const clients = [...new Set(this.#entries.filter(({ what }) => ROWS.includes(what)).map(({ name }) => name))];
+    const inMatrix = (client) => this.#entries.some(({ name, what }) => name === client && ROWS.includes(what));
+    const clients = [...new Set(jobs.map(({ name }) => name))].filter(inMatrix);
     const remarks = [];
     const cell = (name, row) => {
       const found = frameworks.map((framework) => this.#entries.find((e) => e.name === name && e.framework === framework && e.what === row));
