@@ -54,7 +54,7 @@ async function run({ name, framework, drive }) {
   console.log(`-- ${name}, ${framework}: ${Math.round((Date.now() - begun) / 1000)} s`);
 }
 
-const queue = jobs.filter(({ alone }) => !alone);
+const queue = jobs.filter(({ alone }) => !alone).sort((one, other) => Number(other.slow ?? false) - Number(one.slow ?? false));
 await Promise.all(
   Array.from({ length: AT_ONCE }, async () => {
     for (let job = queue.shift(); job; job = queue.shift()) await run(job);

@@ -48,4 +48,4 @@ const open = host(async (trial, site, model) => {
   };
 });
 
-export const runs = [lives({ name: 'OpenCode', env: { DCR_CIMD: 'on' }, open })];
+export const runs = [lives({ name: 'OpenCode', slow: true, env: { DCR_CIMD: 'on' }, open })];

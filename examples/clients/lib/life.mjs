@@ -144,5 +144,5 @@ export async function live(trial, client) {
   await hand.close?.();
 }
 
-/** A run of the matrix for `client`. */
-export const lives = (client) => ({ name: client.name, drive: (trial) => live(trial, client) });
+/** A run of the matrix for `client`; one that is `slow` begins early. */
+export const lives = (client) => ({ name: client.name, slow: client.slow, drive: (trial) => live(trial, client) });

@@ -11,6 +11,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /** No check takes longer. */
 const CHECK_MS = 90_000;
 
+/** What may be set for servers and hosts of the person who runs this, and is not for ours. */
+const OTHERS = /^(DCR|ANTHROPIC|CLAUDE|CODEX|OPENAI|OPENCODE|MCP)_|^CLAUDECODE$/;
+
 /** The release binaries of both example servers. */
 export const SERVERS = { axum: process.env.AXUM_SERVER, warp: process.env.WARP_SERVER };
 
@@ -139,7 +142,7 @@ export class Trial {
 
   /** Starts a program that ends with this trial, and keeps what it prints. */
   start(command, args, { env = {}, cwd = this.dir } = {}) {
-    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DCR_')));
+    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !OTHERS.test(name)));
     const child = spawn(command, args, { cwd, env: { ...inherited, PWD: cwd, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
     const program = { child, stdout: '', stderr: '', code: undefined };
     child.stdout.on('data', (data) => (program.stdout += data));

@@ -29,6 +29,16 @@ def message(response):
     return json.loads(text)
 
 
+class BadToken(Exception):
+    """RFC 6750 section 3.1."""
+
+
+def good(response):
+    if response.status_code == 401:
+        raise BadToken(response.headers.get("www-authenticate"))
+    response.raise_for_status()
+
+
 class App:
     client_id = None
     oauth = None
@@ -72,14 +82,14 @@ class App:
     async def call(self):
         headers = {"accept": "application/json, text/event-stream"}
         hello = await self.oauth.post(URL, json=HELLO, headers=headers)
-        hello.raise_for_status()
+        good(hello)
         if session := hello.headers.get("mcp-session-id"):
             headers["mcp-session-id"] = session
             await self.oauth.post(
                 URL, json={"jsonrpc": "2.0", "method": "notifications/initialized"}, headers=headers
             )
         answer = await self.oauth.post(URL, json=CALL, headers=headers)
-        answer.raise_for_status()
+        good(answer)
         return json.loads(message(answer)["result"]["content"][0]["text"])
 
     async def whoami(self):
@@ -92,9 +102,8 @@ class App:
                     self.client_id = None
                 elif error.error != "invalid_grant":
                     raise
-            except httpx.HTTPStatusError as error:
-                if error.response.status_code != 401:
-                    raise
+            except BadToken:
+                pass
         await self.sign_in()
         return await self.call()
 
