@@ -1,11 +1,42 @@
 // `oauth4webapi` as a strict protocol client: it follows the RFCs to the letter and forgives nothing.
 
+import { lives } from '../lib/life.mjs';
 import { Person } from '../lib/person.mjs';
+import { discoverResource, protocolApp } from '../lib/protocol.mjs';
 import { assert, equal, freePort, load, sleep } from '../lib/trial.mjs';
 
 const REDIRECT = (port) => `http://127.0.0.1:${port}/callback`;
 
-export async function drive(trial) {
+async function library(url) {
+  const oauth = await load('oauth4webapi');
+  const insecure = { [oauth.allowInsecureRequests]: true };
+  const { resource, issuer } = await discoverResource(url);
+  const found = await oauth.discoveryRequest(new URL(issuer), { algorithm: 'oauth2', ...insecure });
+  const as = await oauth.processDiscoveryResponse(new URL(issuer), found);
+  const more = { additionalParameters: { resource }, ...insecure };
+  return {
+    register: async (redirect) => {
+      const metadata = { client_name: 'oauth4webapi', redirect_uris: [redirect], token_endpoint_auth_method: 'none' };
+      return oauth.processDynamicClientRegistrationResponse(await oauth.dynamicClientRegistrationRequest(as, metadata, insecure));
+    },
+    begin: async ({ client_id }, redirect_uri) => {
+      const verifier = oauth.generateRandomCodeVerifier();
+      const state = oauth.generateRandomState();
+      const code_challenge = await oauth.calculatePKCECodeChallenge(verifier);
+      const asked = { client_id, redirect_uri, response_type: 'code', scope: 'mcp', resource, state, code_challenge, code_challenge_method: 'S256' };
+      return { verifier, state, url: `${as.authorization_endpoint}?${new URLSearchParams(asked)}` };
+    },
+    finish: async (client, redirect, { verifier, state }, landed) => {
+      const answer = oauth.validateAuthResponse(as, client, landed, state);
+      const response = await oauth.authorizationCodeGrantRequest(as, client, oauth.None(), answer, redirect, verifier, more);
+      return oauth.processAuthorizationCodeResponse(as, client, response);
+    },
+    refresh: async (client, token) =>
+      oauth.processRefreshTokenResponse(as, client, await oauth.refreshTokenGrantRequest(as, client, oauth.None(), token, more)),
+  };
+}
+
+async function strict(trial) {
   const oauth = await load('oauth4webapi');
   const server = await trial.server({ DCR_ACCESS_TOKEN_TTL: '2', DCR_REFRESH_GRACE: '1' });
   const issuer = new URL(server.base);
@@ -235,3 +266,5 @@ export async function drive(trial) {
     await works(await refresh(client, none, tokens.refresh_token));
   });
 }
+
+export const runs = [lives({ name: 'oauth4webapi', open: protocolApp(library) }), { name: 'oauth4webapi, to the letter', drive: strict }];

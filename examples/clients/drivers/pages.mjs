@@ -91,7 +91,7 @@ async function rings(page) {
   return stops;
 }
 
-export async function drive(trial) {
+async function drive(trial) {
   mkdirSync(SCREENS, { recursive: true });
   const axe = readFileSync(fileOf('axe-core'), 'utf8');
   const document = await documentHost(trial);
@@ -246,3 +246,6 @@ export async function drive(trial) {
     }
   });
 }
+
+// Both frameworks answer the same bytes, which other tests compare.
+export const runs = [{ name: 'Pages', alone: true, only: 'axum', drive }];

@@ -1,5 +1,5 @@
 // A person with a browser, without the browser: keeps cookies, reads the consent form, approves, picks an account at the
-// development provider, and follows redirects to wherever they lead. No script, no style: what the pages promise to need.
+// company login, and follows redirects to wherever they lead. No script, no style: what the pages promise to need.
 //
 //   node person.mjs URL [--user ada] [--deny] [--journal FILE]
 
@@ -38,26 +38,26 @@ export class Person {
       }
       const page = answer.body;
       this.pages.push({ url: String(request.url), status: answer.status, headers: answer.headers, page });
-      const form = answer.status === 200 && /html/.test(answer.headers['content-type'] ?? '') && formOf(page);
-      if (!form) return { url: request.url, status: answer.status, headers: answer.headers, page, hops: this.hops };
+      const forms = answer.status === 200 && /html/.test(answer.headers['content-type'] ?? '') ? formsOf(page) : [];
+      if (forms.length === 0) return { url: request.url, status: answer.status, headers: answer.headers, page, hops: this.hops };
+      const { action, fields } = this.#press(forms);
       request = {
         method: 'POST',
-        url: new URL(form.action || request.url, request.url),
+        url: new URL(action || request.url, request.url),
         site: 'same-origin',
-        body: new URLSearchParams(this.#answers(form)).toString(),
+        body: new URLSearchParams(fields).toString(),
       };
     }
     throw new Error(`more than ${MAX_HOPS} hops: ${this.hops.join(', ')}`);
   }
 
-  /** Presses the button that this person wants, with the hidden fields that come along. */
-  #answers(form) {
+  /** The button that this person wants, wherever on the page, with the fields of its form that come along. */
+  #press(forms) {
     for (const [name, value] of [['decision', this.decision], ['user', this.user]]) {
-      if (form.buttons.some((button) => button.name === name && button.value === value)) {
-        return [...form.hidden, [name, value]];
-      }
+      const form = forms.find(({ buttons }) => buttons.some((button) => button.name === name && button.value === value));
+      if (form) return { action: form.action, fields: [...form.hidden, [name, value]] };
     }
-    throw new Error(`a form with nothing to press: ${JSON.stringify(form.buttons)}`);
+    throw new Error(`nothing to press: ${JSON.stringify(forms)}`);
   }
 
   #send({ method, url, body, site }) {
@@ -124,6 +124,10 @@ export class Person {
   }
 }
 
+/** What a page says, for people who read the report. */
+export const textOf = (page = '') =>
+  unescape(page.replaceAll(/<(style|script|title)\b[\s\S]*?<\/\1>/gi, ' ').replaceAll(/<[^>]*>/g, ' ')).replaceAll(/\s+/g, ' ').trim().slice(0, 300);
+
 function unescape(text) {
   const named = { amp: '&', lt: '<', gt: '>', quot: '"', apos: "'" };
   return text.replaceAll(/&(?:#x([0-9a-f]+)|#(\d+)|(\w+));/gi, (all, hex, decimal, name) =>
@@ -139,15 +143,17 @@ function attributes(tag) {
   return found;
 }
 
-/** The first form that is to be posted. */
-export function formOf(html) {
-  const form = /<form\b([^>]*)>([\s\S]*?)<\/form>/i.exec(html);
-  if (!form) return undefined;
-  const { action = '', method = 'get' } = attributes(form[1]);
-  if (method.toLowerCase() !== 'post') return undefined;
-  const tags = (name) => [...form[2].matchAll(new RegExp(`<${name}\\b([^>]*)>`, 'gi'))].map((tag) => attributes(tag[1]));
-  const hidden = tags('input').filter((input) => input.type === 'hidden').map((input) => [input.name, input.value ?? '']);
-  return { action, hidden, buttons: tags('button').map(({ name, value = '' }) => ({ name, value })) };
+/** The forms that are to be posted. */
+export function formsOf(html) {
+  return [...html.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/gi)].flatMap(([, own, inner]) => {
+    const { action = '', method = 'get' } = attributes(own);
+    if (method.toLowerCase() !== 'post') return [];
+    const tags = (name) => [...inner.matchAll(new RegExp(`<${name}\\b([^>]*)>`, 'gi'))].map((tag) => attributes(tag[1]));
+    const inputs = tags('input');
+    const pairs = (list) => list.map(({ name, value = '' }) => ({ name, value }));
+    const hidden = inputs.filter(({ type }) => type === 'hidden').map(({ name, value = '' }) => [name, value]);
+    return [{ action, hidden, buttons: pairs([...tags('button'), ...inputs.filter(({ type }) => type === 'submit')]) }];
+  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

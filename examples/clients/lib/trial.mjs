@@ -11,15 +11,24 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 /** No check takes longer. */
 const CHECK_MS = 90_000;
 
+/** What may be set for servers and hosts of the person who runs this, and is not for ours. */
+const OTHERS = /^(DCR|ANTHROPIC|CLAUDE|CODEX|OPENAI|OPENCODE|MCP)_|^CLAUDECODE$/;
+
+/** The release binaries of both example servers. */
+export const SERVERS = { axum: process.env.AXUM_SERVER, warp: process.env.WARP_SERVER };
+
 export const HERE = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 export const WORK = path.join(HERE, '.work');
-export const PYTHON = path.join(WORK, 'venv/bin/python');
+/** The interpreter of one of the Python environments. */
+export const python = (environment) => path.join(WORK, environment, 'bin/python');
 const npm = createRequire(path.join(WORK, 'npm/'));
 
 /** Loads an installed npm package, whatever its kind of module. */
 export const load = (name) => import(pathToFileURL(npm.resolve(name)));
 export const fileOf = (name) => npm.resolve(name);
 export const binary = (name) => path.join(WORK, 'npm/node_modules/.bin', name);
+/** A program inside an npm package. */
+export const inside = (file) => path.join(WORK, 'npm/node_modules', file);
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -44,32 +53,47 @@ export async function until(what, look, ms = 15_000) {
   }
 }
 
+/** A port that nobody listens on, below those that the system gives to whoever asks for any: it stays free for a while. */
 export async function freePort() {
-  const probe = createServer();
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const probe = createServer();
+    const listens = await new Promise((resolve) => probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)));
+    if (!listens) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
 }
 
 export class Trial {
   #cleanups = [];
 
-  constructor(name, report) {
+  /** `framework`: which example server. `report(what, result, why)` is told what came of each check. */
+  constructor(name, framework, report) {
     this.name = name;
+    this.framework = framework;
     this.report = report;
-    this.dir = mkdtempSync(path.join(tmpdir(), `dcr-${name}-`));
+    this.dir = mkdtempSync(path.join(tmpdir(), `dcr-${name.replaceAll(/[^\w.]+/g, '-')}-`));
     this.#cleanups.push(() => rmSync(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }));
+  }
+
+  /** Does something that must not take for ever. */
+  async within(act, ms = CHECK_MS) {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`not done after ${ms / 1000} s`)), ms);
+    });
+    try {
+      return await Promise.race([act(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   /** A check that others do not need. */
   async check(what, act) {
-    let timer;
-    const late = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not done after ${CHECK_MS / 1000} s`)), CHECK_MS);
-    });
     try {
-      const note = await Promise.race([act(), late]);
+      const note = await this.within(async () => act());
       this.report(what, 'passed', typeof note === 'string' ? note : '');
       return true;
     } catch (error) {
@@ -77,8 +101,6 @@ export class Trial {
       if (process.env.DEBUG) console.error(error);
       this.report(what, 'failed', String(error?.message ?? error));
       return false;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -120,8 +142,8 @@ export class Trial {
 
   /** Starts a program that ends with this trial, and keeps what it prints. */
   start(command, args, { env = {}, cwd = this.dir } = {}) {
-    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('DCR_')));
-    const child = spawn(command, args, { cwd, env: { ...inherited, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
+    const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !OTHERS.test(name)));
+    const child = spawn(command, args, { cwd, env: { ...inherited, PWD: cwd, ...env }, stdio: ['pipe', 'pipe', 'pipe'] });
     const program = { child, stdout: '', stderr: '', code: undefined };
     child.stdout.on('data', (data) => (program.stdout += data));
     child.stderr.on('data', (data) => (program.stderr += data));
@@ -150,7 +172,11 @@ export class Trial {
 
   /** Runs a program to its end. */
   async run(command, args, { ms = 60_000, ...options } = {}) {
-    const program = this.start(command, args, options);
+    return this.ending(this.start(command, args, options), ms);
+  }
+
+  /** The program when it has ended, by itself or because its time is up. */
+  async ending(program, ms) {
     const timer = setTimeout(() => program.stop('SIGKILL'), ms);
     await program.ended;
     clearTimeout(timer);
@@ -159,7 +185,7 @@ export class Trial {
 
   /** A fresh server with a database of its own. */
   async server(env = {}, { cwd = mkdtempSync(path.join(this.dir, 'server-')) } = {}) {
-    const program = this.start(process.env.SERVER, [], {
+    const program = this.start(SERVERS[this.framework], [], {
       cwd,
       env: { DCR_BIND: '127.0.0.1:0', DCR_DEV_IDP_BIND: '127.0.0.1:0', DCR_LOG: 'debug', ...env },
     });
@@ -210,7 +236,17 @@ export class Trial {
     );
     chmodSync(opener, 0o755);
     const home = this.folder('home');
-    const env = { BROWSER: opener, PATH: `${folder}:${process.env.PATH}`, HOME: home, DISPLAY: '', WAYLAND_DISPLAY: '' };
+    const env = {
+      BROWSER: opener,
+      PATH: `${folder}:${process.env.PATH}`,
+      DISPLAY: '',
+      WAYLAND_DISPLAY: '',
+      HOME: home,
+      XDG_CACHE_HOME: path.join(home, '.cache'),
+      XDG_CONFIG_HOME: path.join(home, '.config'),
+      XDG_DATA_HOME: path.join(home, '.local/share'),
+      XDG_STATE_HOME: path.join(home, '.local/state'),
+    };
     const visits = () => readFileSync(journal, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
     return { env, home, visits, opener };
   }
