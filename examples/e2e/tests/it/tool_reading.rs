@@ -123,7 +123,7 @@ async fn no_message_calls_a_tool_behind_the_guards_back() {
     });
     let guarded = test.guard().tool("erase", scopes("mcp:admin")).layer(inner);
 
-    let mut random = Random::new(2_026_07_28);
+    let mut random = Random::new(20_260_728);
     let (mut would_erase, mut let_through, mut added) = (0, 0, 0);
     for round in 0..ROUNDS {
         let body = message(&mut random);
