@@ -31,10 +31,8 @@ impl Banner {
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, mcp_url, more_urls, login, data } = self;
-        writeln!(
-            f,
-            "{name} is ready. Add this URL to an MCP client and sign in; it needs no client id and no secret:"
-        )?;
+        let urls = if more_urls.is_empty() { "this URL" } else { "one of these URLs" };
+        writeln!(f, "{name} is ready. Add {urls} to an MCP client and sign in; it needs no client id and no secret:")?;
         writeln!(f)?;
         for url in std::iter::once(mcp_url).chain(more_urls) {
             writeln!(f, "    {url}")?;
