@@ -30,7 +30,8 @@ class Proxy {
     const answer = new Promise((resolve) => this.#waiting.set(id, resolve));
     this.#send({ id, method, params });
     const late = sleep(ms).then(() => {
-      throw new Error(`no answer to ${method}: ${this.program.stderr.slice(-800)}`);
+      if (process.env.DEBUG) console.error(this.program.stderr);
+      throw new Error(`no answer to ${method} in ${ms / 1000} s`);
     });
     const gone = this.program.ended.then((code) => {
       throw new Error(`mcp-remote ended with ${code} before it answered ${method}: ${this.program.stderr.slice(-800)}`);
