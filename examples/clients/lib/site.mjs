@@ -78,10 +78,13 @@ export class Site {
 
   /** The operator ends something: `revoke('session', 'ses_…')`. */
   async revoke(...what) {
-    const done = await this.#trial.run(process.env.DCR, ['revoke', ...what, '--yes'], {
-      cwd: this.cwd,
-      env: { DCR_DATABASE_URL: 'sqlite://dcr.db' },
-    });
-    equal(done.code, 0, `dcr revoke ${what.join(' ')}: ${done.stderr} ${done.stdout}`);
+    await this.dcr('revoke', ...what, '--yes');
+  }
+
+  /** The operator's command, on the server's database; what it printed. */
+  async dcr(...what) {
+    const done = await this.#trial.run(process.env.DCR, what, { cwd: this.cwd, env: { DCR_DATABASE_URL: 'sqlite://dcr.db' } });
+    equal(done.code, 0, `dcr ${what.join(' ')}: ${done.stderr} ${done.stdout}`);
+    return done.stdout.trim();
   }
 }

@@ -216,7 +216,7 @@ mod tests {
             "[[resource]]\nname = \"x\"\n[[resource.scope]]\nname = \"a\"\nword = \"x\"\n",
             "line 5: unknown field `word`",
         );
-        refused("[[client]]\nclient_id = \"a\"\nredirect_uri = \"x\"\n", "line 1: unknown field `redirect_uri`");
+        refused("[[client]]\nclient_id = \"a\"\nredirect_uri = \"x\"\n", "line 3: unknown field `redirect_uri`");
         refused("[[client]]\nclient_id = \"a\"\n", "redirect_uris");
         refused("\n[resources]\n", "line 2: unknown field `resources`");
         refused("[[resource]]\npath = \"/mcp\"\n", "missing field `name`");
