@@ -54,18 +54,9 @@ export class Site {
     this.wire.to(port);
   }
 
-  log() {
-    return this.#server.log();
-  }
-
   /** Until every access token that there is has lapsed. */
   async lapse() {
     await sleep(TOKEN_LIFE * 1_000 + 500);
-  }
-
-  async restart() {
-    await this.#server.stop();
-    await this.#start();
   }
 
   /** The disk is gone, the secret is in the operator's safe; or not. */
