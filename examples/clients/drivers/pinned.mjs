@@ -66,14 +66,14 @@ async function drive(trial) {
   });
 
   await trial.check('a program without a person (client_credentials): tool call, block, unblock', async () => {
-    const secret = await site.dcr('pin', 'nightly-report', '--machine', '--secret', '--scope', 'mcp');
-    const config = await configured(openid, issuer, 'nightly-report', openid.ClientSecretBasic(secret));
+    const secret = await site.dcr('pin', 'nightly-report', '--machine', '--secret', 'client-secret-post', '--scope', 'mcp');
+    const config = await configured(openid, issuer, 'nightly-report', openid.ClientSecretPost(secret));
     const token = async () => (await openid.clientCredentialsGrant(config, { resource })).access_token;
     const first = await until('the pin to be seen', () => token().catch((error) => (error.error === 'invalid_client' ? false : Promise.reject(error))), 8_000);
     const who = await callTool(site.url, first, 'whoami');
     equal(who.oid, 'nightly-report', 'whoami');
     assert(who.session === null && who.connection === null, 'it has no session');
-    const wrong = await configured(openid, issuer, 'nightly-report', openid.ClientSecretBasic('wrong'));
+    const wrong = await configured(openid, issuer, 'nightly-report', openid.ClientSecretPost('wrong'));
     await refused(() => openid.clientCredentialsGrant(wrong, { resource }), 'invalid_client');
     await site.dcr('block', 'client-id', 'nightly-report', '--yes');
     await refused(token, 'unauthorized_client');
