@@ -69,6 +69,8 @@ pub(crate) struct Inner {
     pub(crate) adoption_scopes: Option<ScopeSet>,
     /// Whether confidential registrations read, change and delete themselves (RFC 7592).
     pub(crate) manages_registrations: bool,
+    /// How many of them changed since when.
+    pub(crate) changes: std::sync::Mutex<(Timestamp, u32)>,
     /// When an anomaly of a session was last written to the record, so that its holder cannot fill it.
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     max_sessions: usize,
@@ -323,7 +325,8 @@ impl DcrEngineBuilder {
     }
 
     /// Lets confidential registrations read, change and delete themselves (RFC 7592). Default: they do not. Only what was
-    /// changed or deleted becomes a row.
+    /// changed or deleted becomes a row, at most 60 a minute at each server: since registering needs no login, this is the one
+    /// way in which somebody without one can cause rows that stay.
     pub const fn manage_registrations(mut self, whether: bool) -> Self {
         self.manages_registrations = whether;
         self
@@ -477,6 +480,7 @@ impl DcrEngineBuilder {
                 resource_servers: self.resource_servers,
                 adoption_scopes: self.adoption_scopes,
                 manages_registrations: self.manages_registrations,
+                changes: std::sync::Mutex::new((Timestamp::from_unix_seconds(0), 0)),
                 anomalies: Cache::new(10_000),
                 clock: self.clock,
                 random: self.random,

@@ -236,6 +236,9 @@ reasons! {
     /// Registration is switched off.
     RegistrationOff = "registration_off", Operator, 403, "access_denied",
         "This server does not register clients; ask its administrator for a client id.";
+    /// Too many registrations changed or deleted themselves in the last minute.
+    RegistrationBusy = "registration_busy", Client, 503, "temporarily_unavailable",
+        "Too many registrations were changed in the last minute: try again in a minute.";
     /// The registration access token is wrong, or there is no such registration (RFC 7592 section 2, OP-1: told alike).
     RegistrationToken = "registration_token", Client, 401, "invalid_token",
         "The registration access token is not valid for this client.";

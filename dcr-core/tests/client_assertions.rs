@@ -117,7 +117,40 @@ async fn i_01_an_assertion_that_gets_nothing_writes_nothing() {
     ] {
         assert_error(&signed(&world, &fields, 1, "1").await, 400, error);
     }
+    // Introspection by a client whose document anybody can write (RFC 7662): nothing is told, nothing is kept.
+    let assertion = AssertionKey::seeded(1).assertion(TOOLS, ISSUER, now(&world), "2");
+    let fields = [("client_assertion_type", TYPE), ("client_assertion", assertion.as_str()), ("token", "x")];
+    assert_eq!(body(&world.form("/oauth/introspect", &fields, &[]).await), json!({"active": false}));
     assert_eq!(world.engine.store().counts().await.unwrap(), dcr_core::store::Counts::default());
+}
+
+#[tokio::test]
+async fn i_01_a_session_that_is_over_makes_no_more_rows() {
+    let world = world(&web()).await;
+    let code = world.code(TOOLS, REDIRECT, "Ada").await;
+    let first = tokens(&signed(&world, &redemption(TOOLS, REDIRECT, &code), 1, "1").await);
+    let client = dcr_core::store::Target::ClientId(ClientId::new(TOOLS).unwrap());
+    world.engine.revoke_sessions(&client, "lost").await.unwrap();
+    let before = world.engine.store().counts().await.unwrap();
+    for jti in ["2", "3"] {
+        assert_error(&signed(&world, &refreshing(TOOLS, &first.refresh), 1, jti).await, 400, "invalid_grant");
+        assert_error(&signed(&world, &redemption(TOOLS, REDIRECT, &code), 1, jti).await, 400, "invalid_grant");
+    }
+    assert_eq!(world.engine.store().counts().await.unwrap(), before);
+}
+
+/// Not `invalid_client`, for which clients throw their registration away: perhaps the key is new, and that is not known.
+#[tokio::test]
+async fn tk_12_an_unknown_key_of_a_silent_host_is_a_503() {
+    let web = web();
+    let world = world(&web).await;
+    let code = world.code(TOOLS, REDIRECT, "Ada").await;
+    let first = tokens(&signed(&world, &redemption(TOOLS, REDIRECT, &code), 1, "1").await);
+    web.fail(KEYS, GuardedFetchError::Unreachable("timed out".to_owned()));
+    world.test.clock().advance(Duration::from_secs(61));
+    let refresh = refreshing(TOOLS, &first.refresh);
+    assert_error(&signed(&world, &refresh, 2, "2").await, 503, "temporarily_unavailable");
+    tokens(&signed(&world, &refresh, 1, "3").await);
 }
 
 #[tokio::test]

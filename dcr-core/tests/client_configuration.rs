@@ -242,3 +242,16 @@ async fn of_many_changes_with_one_token_one_counts() {
     assert_eq!(answers.iter().filter(|status| **status == StatusCode::OK).count(), 1, "{answers:?}");
     assert_eq!(answers.iter().filter(|status| **status == StatusCode::UNAUTHORIZED).count(), 63);
 }
+
+#[tokio::test]
+async fn only_so_many_registrations_change_in_a_minute() {
+    let world = world().await;
+    let mut token = register(&world).await;
+    for _ in 0..60 {
+        token = Own::of(&body(&send(&world, "PUT", &token.uri, &token.token, &change(&token, OTHER)).await));
+    }
+    assert_error(&send(&world, "DELETE", &token.uri, &token.token, "").await, 503, "temporarily_unavailable");
+    assert_eq!(send(&world, "GET", &token.uri, &token.token, "").await.status(), StatusCode::OK);
+    world.test.clock().advance(std::time::Duration::from_secs(61));
+    assert_eq!(send(&world, "DELETE", &token.uri, &token.token, "").await.status(), StatusCode::NO_CONTENT);
+}

@@ -184,6 +184,7 @@ async fn pins_that_cannot_work_stop_the_engine_with_what_to_change() {
         PreRegistered::public(id("a")).redirect("app://x/cb"),
         PreRegistered::public(id("a")).client_credentials(),
         PreRegistered::public(id("a")).redirect(P).remember_consent(Duration::ZERO),
+        PreRegistered::public(id("a")).redirect(P).remember_consent(Duration::from_secs(600)),
     ] {
         assert!(matches!(built(client).await, Err(ConfigError::PreRegistered { .. })));
     }
@@ -245,4 +246,47 @@ async fn a_row_pins_a_machine() {
     store.unpin_client(&id("job"), event(2)).await.unwrap();
     world.test.clock().advance(Duration::from_secs(5));
     assert!(!world.accepts(token).await, "within the bound of a revocation");
+}
+
+/// The id of a public registration is anybody's: as a pinned machine it needs the secret of the pin.
+#[tokio::test]
+async fn tk_10_a_public_registration_that_is_pinned_as_a_machine_needs_the_secret() {
+    let store = Arc::new(MemoryStore::new());
+    let world = World::with(|builder| builder.store(store.clone())).await;
+    let sealed = world.public_client(&[P]).await;
+    let job = PreRegistered::confidential(id(&sealed), AuthMethod::ClientSecretPost, "s3cret").client_credentials();
+    pin(&store, 1, job).await;
+    world.test.clock().advance(Duration::from_secs(5));
+    let fields = [("grant_type", "client_credentials"), ("client_id", sealed.as_str())];
+    assert_error(&world.token(&fields).await, 401, "invalid_client");
+    let with = [fields[0], fields[1], ("client_secret", "s3cret")];
+    let answer = body(&world.token(&with).await);
+    let token = answer["access_token"].as_str().unwrap();
+    let own = [fields[1], ("client_secret", "s3cret"), ("token", token)];
+    assert_eq!(body(&world.form("/oauth/introspect", &own, &[]).await)["active"], true);
+}
+
+#[tokio::test]
+async fn a_sign_in_on_its_way_ends_with_the_pin() {
+    let store = Arc::new(MemoryStore::new());
+    let world = World::with(|builder| builder.store(store.clone())).await;
+    pin(&store, 1, PreRegistered::public(id(PORTAL)).redirect(REDIRECT)).await;
+    world.test.clock().advance(Duration::from_secs(5));
+    let mut browser = Browser::default();
+    let state = world.approve(&mut browser, &request_for(PORTAL, REDIRECT)).await;
+    store.unpin_client(&id(PORTAL), event(2)).await.unwrap();
+    assert_eq!(world.callback(&mut browser, &state, "Ada").await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(world.engine.store().counts().await.unwrap().sessions, 0);
+}
+
+/// OpenID Connect Core section 3.1.2.1: who asks for a prompt gets one.
+#[tokio::test]
+async fn a_prompt_that_is_asked_for_is_shown() {
+    let world = remembering().await;
+    let mut browser = approved(&world, "Ada").await;
+    for prompt in ["consent", "login", "select_account"] {
+        let mut fields = request_for(PORTAL, REDIRECT);
+        fields.push(("prompt", prompt));
+        assert_eq!(click(&world, &mut browser, &fields).await.status(), StatusCode::OK, "{prompt}");
+    }
 }

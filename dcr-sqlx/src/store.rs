@@ -340,7 +340,7 @@ impl<DB: Dialect> SqlStore<DB> {
                 swept += u32::try_from(matched).unwrap_or(rest);
             }
         }
-        transaction.execute(DB::SQL.sweep_used, values![before, limit]).await?;
+        transaction.execute(DB::SQL.sweep_used, values![before, limit.saturating_mul(10)]).await?;
         transaction.commit().await?;
         Ok(swept)
     }

@@ -187,7 +187,7 @@ impl<T: Send + Sync + 'static> Known<T> {
         if let Some((at, fault)) = &slot.failure
             && now < *at + REMEMBER_FAILURE
         {
-            return slot.instead(now, copy).ok_or_else(|| fault.clone());
+            return slot.instead(now, copy).filter(|held| fits(held)).ok_or_else(|| fault.clone());
         }
         let fetched = source.get(url, host, clock, parse).await;
         let now = clock.now();
@@ -202,7 +202,8 @@ impl<T: Send + Sync + 'static> Known<T> {
                 // Not a warning: whoever sends an id can cause it.
                 tracing::info!(target: "dcr", url, %fault, "what a client publishes is withheld");
                 slot.failure = Some((now, fault.clone()));
-                slot.instead(now, copy).ok_or(fault)
+                // One that lacks what is needed does not serve: perhaps the host has a newer one, and that is not known.
+                slot.instead(now, copy).filter(|held| fits(held)).ok_or(fault)
             }
             Fetched::Refused(fault) => {
                 *slot = Slot { good: None, failure: Some((now, fault.clone())), refused: true };

@@ -160,7 +160,7 @@ impl PreRegistered {
         self
     }
 
-    /// Remembers a person's approval in their browser for this long, at most a year: the same person, the same redirect URI,
+    /// Remembers a person's approval in their browser for so many whole days, at most a year: the same person, the same redirect URI,
     /// resource and scopes are not asked again. Only for https redirect URIs; on loopback and custom schemes anything may
     /// listen, so that the person is asked every time (CO-5).
     #[must_use]
@@ -238,7 +238,8 @@ impl PreRegistered {
         if self.scopes.as_ref().is_some_and(ScopeSet::is_empty) {
             return Err(PinFault::Scope);
         }
-        if self.remember.is_some_and(|how_long| how_long.as_secs() < 1 || how_long > MAX_REMEMBERED) {
+        let is_odd = |long: Duration| long.is_zero() || long.as_secs() % DAY != 0 || long > MAX_REMEMBERED;
+        if self.remember.is_some_and(is_odd) {
             return Err(PinFault::Remember);
         }
         Ok(())
@@ -349,7 +350,7 @@ impl From<PreRegistered> for Entry {
             grant_types: client.machine.then(|| vec!["client_credentials".to_owned()]),
             remember_consent_days: client
                 .remember
-                .map(|how_long| u32::try_from(how_long.as_secs().div_ceil(DAY)).unwrap_or(u32::MAX)),
+                .map(|how_long| u32::try_from(how_long.as_secs() / DAY).unwrap_or(u32::MAX)),
         }
     }
 }

@@ -97,7 +97,8 @@
 //!
 //! RFC 7592 is opt-in, and for confidential registrations only: public ones that are alike share their id, and one of them
 //! may not change the others. The access token of a registration is derived from its id and the number of its changes, so
-//! that nothing is stored until something is changed, and each change makes the token before it useless. The address is a
+//! that nothing is stored until something is changed (which nobody has to log in for: hence opt-in, and at most 60 changes a
+//! minute), and each change makes the token before it useless. The address is a
 //! query (`/oauth/register?client_id=…`) and not a path, so that every path of the engine is literal. A deleted
 //! registration is blocked, which ends its sessions and stops a callback that is on its way, and its row stays, which no
 //! unblocking and no lost secret undoes.

@@ -110,14 +110,15 @@ impl Inner {
     pub(crate) async fn expected_of(&self, id: &ClientId) -> Result<Option<Expected>, Refusal> {
         let expected = |provenance, auth_method| Some(Expected { provenance, auth_method, adopted_secret: None });
         if let Some(pinned) = self.rules.pre_registered.get(id) {
-            return Ok(expected(Provenance::PreRegistered, pinned.auth_method()));
+            return Ok(Some(expected_of_pin(pinned)));
         }
         let sealed = match SealedId::open(id, &self.ring) {
             SealedId::Genuine(client) => Some(client.auth_method),
             SealedId::Broken | SealedId::Foreign => None,
         };
         if sealed == Some(AuthMethod::None) {
-            // Rows are of confidential registrations; as a pinned one it would do without a secret, too, or with a session.
+            // It costs no read: what is given for such an answer is nothing, and rows are of confidential registrations. Where
+            // a pin of such an id decides something, it is looked at first.
             return Ok(expected(Provenance::Sealed, AuthMethod::None));
         }
         let stored = self.stored_lately(id).await?;
@@ -155,6 +156,19 @@ impl Inner {
         let stored = self.stored_lately(id).await?;
         Ok(stored.and_then(|stored| stored.as_pinned().cloned()).map(Arc::new))
     }
+
+    /// The same as of now, and not of some seconds ago.
+    pub(super) async fn pinned_now(&self, id: &ClientId) -> Result<Option<Arc<PreRegistered>>, Refusal> {
+        if let Some(pinned) = self.rules.pre_registered.get(id) {
+            return Ok(Some(Arc::clone(pinned)));
+        }
+        Ok(self.store.client(id).await?.and_then(|stored| stored.as_pinned().cloned()).map(Arc::new))
+    }
+}
+
+/// How a pinned client authenticates.
+pub(super) fn expected_of_pin(client: &PreRegistered) -> Expected {
+    Expected { provenance: Provenance::PreRegistered, auth_method: client.auth_method(), adopted_secret: None }
 }
 
 fn refused<T>(why: &str) -> Result<T, Refusal> {

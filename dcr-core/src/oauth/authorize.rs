@@ -56,6 +56,8 @@ impl Inner {
         // From here the client can be told, if its redirect is trusted.
         let state = params.bytes("state").filter(|state| state.len() <= MAX_STATE).map(<[u8]>::to_vec);
         let back = ReturnAddress::of(&redirect, state.clone());
+        let must_ask = params.get("prompt").is_some_and(|prompt| !prompt.is_empty());
+        let browser = AuthorizingBrowser { is_fresh_navigation: browser.is_fresh_navigation && !must_ask, ..browser };
         let answered = match self.what_is_asked(params, &client, &redirect, state) {
             Ok(request) => self.ask_or_go_on(&client, &redirect, request, browser).await,
             Err(refusal) => Err(refusal),
@@ -145,7 +147,7 @@ impl Inner {
                 return Err(reason.into());
             }
         }
-        // Other values of `prompt` are ours to ignore and never go upstream; the page is shown every time.
+        // Other values of `prompt` never go upstream; the page is shown with any of them, whatever is remembered.
         if params.get("prompt").is_some_and(|prompt| prompt.split(' ').any(|p| p == "none")) {
             return Err(Reason::PromptNone.into());
         }

@@ -128,6 +128,12 @@ impl Inner {
             self.record_refusal(&user, transaction, Reason::ConsentOtherUser).await;
             return Err(Reason::ConsentOtherUser.into());
         }
+        let request = &transaction.request;
+        if request.provenance == Provenance::PreRegistered && self.pinned_now(&request.client_id).await?.is_none() {
+            // The operator took the pin away meanwhile.
+            self.record_refusal(&user, transaction, Reason::ClientNotAccepted).await;
+            return Err(Reason::ClientNotAccepted.into());
+        }
         let sign_in = self.sign_in(user.clone(), transaction)?;
         let mut session = sign_in.session.clone();
         let now = sign_in.now;

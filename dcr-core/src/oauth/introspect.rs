@@ -7,14 +7,16 @@ use std::fmt;
 use http::HeaderMap;
 use serde_json::{Value, json};
 
+use super::authenticate_client::{Authenticated, expected_of_pin};
 use super::token::{check_form, required};
-use crate::client::{ClientCredentials, ClientId, Expected, Provenance, basic_credentials};
+use crate::client::{ClientCredentials, ClientId, Expected, Presented, Provenance, basic_credentials};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
 use crate::seal::{same_bytes, sha256};
 use crate::session::{AccessToken, Generation, GrantKind, GrantToken, Session, SessionId, UserId};
+use crate::store::Target;
 
 /// Resource servers that may introspect: id to hash of the secret.
 #[derive(Default)]
@@ -61,7 +63,7 @@ impl Inner {
     /// `POST /oauth/introspect`.
     pub(crate) async fn introspect(&self, headers: &HeaderMap, form: &Params) -> Result<Value, Refusal> {
         check_form(form)?;
-        let sight = self.sight(headers, form).await?;
+        let (sight, authenticated) = self.sight(headers, form).await?;
         let token = required(form, "token")?;
         let now = self.clock.now();
         let active = match AccessToken::verify(token, self.issuer.as_str(), None, now, &self.ring) {
@@ -95,17 +97,30 @@ impl Inner {
             Sight::Every => true,
             Sight::Of(client) => holder.client_id == *client,
         });
-        Ok(visible.map_or_else(|| json!({ "active": false }), |(holder, more)| self.describe(&holder, more)))
+        match visible {
+            None => Ok(json!({ "active": false })),
+            Some((holder, more)) => {
+                // Only where something is told for it: whoever has no token of ours makes no row (I-1).
+                if let Some(authenticated) = &authenticated {
+                    self.use_up(authenticated).await?;
+                }
+                Ok(self.describe(&holder, more))
+            }
+        }
     }
 
-    async fn sight(&self, headers: &HeaderMap, form: &Params) -> Result<Sight, Refusal> {
+    async fn sight(&self, headers: &HeaderMap, form: &Params) -> Result<(Sight, Option<Authenticated>), Refusal> {
         if self.resource_servers.has(headers) {
-            return Ok(Sight::Every);
+            return Ok((Sight::Every, None));
         }
         let client = ClientCredentials::read(headers, form)
             .map_err(|fault| Refusal::new(Reason::ClientAuthentication, fault.to_string()))?;
-        let expected = match self.expected_of(&client.id).await? {
-            Some(expected) if expected.provenance == Provenance::MetadataDocument => self.described(&client.id).await?,
+        let expected = match self.pinned(&client.id).await? {
+            Some(pinned) => Some(expected_of_pin(&pinned)),
+            None => self.expected_of(&client.id).await?,
+        };
+        let expected = match expected {
+            Some(expected) if expected.provenance == Provenance::MetadataDocument => self.described(&client).await?,
             Some(expected) => expected,
             None => return Err(Reason::ClientAuthentication.into()),
         };
@@ -113,14 +128,18 @@ impl Inner {
             return Err(Reason::ClientAuthentication.into());
         }
         let authenticated = self.authenticate_client(&client, &expected).await?;
-        self.use_up(&authenticated).await?;
-        Ok(Sight::Of(client.id))
+        Ok((Sight::Of(client.id), Some(authenticated)))
     }
 
-    /// A client whose keys its document names.
-    async fn described(&self, id: &ClientId) -> Result<Expected, Refusal> {
-        let document = self.documents.find(id, None, self.clock.as_ref()).await;
-        let document = document.map_err(|_| Reason::ClientAuthentication)?;
+    /// A client whose keys its document names. Its host is asked only for one that signs, and is not blocked.
+    async fn described(&self, client: &ClientCredentials) -> Result<Expected, Refusal> {
+        let signs = matches!(client.presented, Presented::Assertion(_));
+        if !signs || self.store.blocked(&[Target::ClientId(client.id.clone())]).await?.is_some() {
+            return Err(Reason::ClientAuthentication.into());
+        }
+        let document = self.documents.find(&client.id, None, self.clock.as_ref()).await.map_err(|fault| {
+            if fault.may_pass() { Reason::ClientKeysWithheld } else { Reason::ClientAuthentication }
+        })?;
         Ok(Expected {
             provenance: Provenance::MetadataDocument,
             auth_method: document.auth_method,

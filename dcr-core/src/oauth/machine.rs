@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ScopeSet;
+use super::authenticate_client::expected_of_pin;
 use super::token::TokenResponse;
 use crate::client::{ClientCredentials, ClientId, PreRegistered};
 use crate::clock::Timestamp;
@@ -39,7 +40,8 @@ impl Inner {
         let Some(pinned) = self.pinned(&client.id).await? else {
             return Err(self.no_machine(client).await?);
         };
-        let expected = self.expected_of(&client.id).await?.ok_or(Reason::ClientUnknown)?;
+        // By the pin and by nothing else that the id could also be: another way might need no secret.
+        let expected = expected_of_pin(&pinned);
         let authenticated = self.authenticate_client(client, &expected).await?;
         if !pinned.machine {
             return Err(Reason::GrantNotAllowed.into());
@@ -75,6 +77,7 @@ impl Inner {
             token_id: b64(&crate::random::bytes::<16>(self.random.as_ref())?),
         };
         self.record_machine(&client.id, now).await?;
+        self.sweep_a_little().await;
         self.signed(&claims, None)
     }
 
@@ -126,7 +129,7 @@ impl Inner {
     }
 
     async fn ask_for_machine(&self, id: &ClientId) -> Result<Option<Arc<PreRegistered>>, Refusal> {
-        let pinned = self.pinned(id).await?.filter(|pinned| pinned.machine);
+        let pinned = self.pinned_now(id).await?.filter(|pinned| pinned.machine);
         let blocked = self.store.blocked(&[Target::ClientId(id.clone())]).await?.is_some();
         Ok(pinned.filter(|_| !blocked))
     }

@@ -1,7 +1,11 @@
 //! Client configuration (RFC 7592), if the operator wants it: a registration with an id of its own, which is a confidential
 //! one, reads, changes and deletes itself. Public registrations that are alike share one id, so that none may change it.
 //!
-//! Rows come to be for what was changed or deleted only. What was deleted stays dead (AD-8).
+//! Rows come to be for what was changed or deleted only, and a bounded number of them in a minute: registering needs no
+//! login, so that here, and nowhere else, somebody without one can cause a row (an exception to I-1, for who switches it on). What was deleted stays dead (AD-8).
+
+use std::sync::PoisonError;
+use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use serde::Deserialize;
@@ -22,6 +26,9 @@ use crate::store::{Ending, PutClient, Target};
 
 /// The reason that is kept on sessions of a client that deleted itself.
 const DELETED: &str = "client_deleted";
+/// So many registrations change or delete themselves in a minute, at each server.
+const CHANGES_A_MINUTE: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
 /// So often a deletion tries again when the row changes under it.
 const TRIES: usize = 8;
 
@@ -64,7 +71,10 @@ impl Inner {
         let owned = self.whose_registration(headers, query).await?;
         match *method {
             Method::PUT => self.change(owned, body).await.map(Managed::Registration),
-            Method::DELETE => self.delete(owned).await.map(|()| Managed::Gone),
+            Method::DELETE => {
+                self.may_write()?;
+                self.delete(owned).await.map(|()| Managed::Gone)
+            }
             _ => Ok(Managed::Registration(self.describe_registration(&owned.id, owned.version, &owned.client))),
         }
     }
@@ -79,8 +89,9 @@ impl Inner {
         if !client.auth_method.is_confidential() {
             return Err(refused());
         }
-        let stored = self.stored_client(&id).await?;
-        let (version, client) = match stored.as_deref().map(|stored| (stored.version(), stored.state())) {
+        // As of now: a token of some seconds ago may have been made useless since.
+        let stored = self.store.client(&id).await?;
+        let (version, client) = match stored.as_ref().map(|stored| (stored.version(), stored.state())) {
             None => (0, client),
             Some((version, StoredState::Changed(now))) => (version, now.clone().into()),
             Some((_, StoredState::Pinned(_) | StoredState::Deleted)) => return Err(refused()),
@@ -135,6 +146,7 @@ impl Inner {
             auth_method: now.auth_method,
             refresh: now.refresh,
         };
+        self.may_write()?;
         let version = owned.version.checked_add(1).ok_or(Reason::Internal)?;
         let client = StoredClient::changed(owned.id.clone(), version, changed);
         if !self.put_registration(&client, owned.version, "changed").await? {
@@ -161,10 +173,22 @@ impl Inner {
             }
             match self.store.client(&owned.id).await? {
                 Some(row) if matches!(row.state(), StoredState::Deleted) => return Ok(()),
+                // The operator pinned the id meanwhile.
+                Some(row) if row.as_pinned().is_some() => return Err(Reason::RegistrationToken.into()),
                 row => version = row.map_or(0, |row| row.version()),
             }
         }
         Err(Reason::StoreUnavailable.into())
+    }
+
+    /// Rows of changed and deleted registrations are the one thing that somebody can cause here without a login, where the
+    /// operator switched this on; so there is a bound to how many come to be in a minute.
+    fn may_write(&self) -> Result<(), Refusal> {
+        let now = self.clock.now();
+        let mut window = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, so_many) = *window;
+        *window = if since <= now && now.since(since) < MINUTE { (since, so_many.saturating_add(1)) } else { (now, 1) };
+        if window.1 > CHANGES_A_MINUTE { Err(Reason::RegistrationBusy.into()) } else { Ok(()) }
     }
 
     async fn put_registration(&self, client: &StoredClient, from: u32, reason: &str) -> Result<bool, Refusal> {

@@ -1,7 +1,7 @@
 //! The steps of the protocol, in the order of a flow: metadata, register, authorize, consent, callback, token, bearer,
 //! revoke, introspect; machine clients beside them. Each takes a typed request and ends in one typed outcome.
 
-mod authenticate_client;
+pub(crate) mod authenticate_client;
 pub(crate) mod authorize;
 pub(crate) mod bearer;
 pub(crate) mod callback;

@@ -38,7 +38,9 @@ impl Inner {
             adopted_secret: (session.generation != Generation::CODE).then_some(session.adopted_secret),
         };
         let authenticated = self.authenticate_client(&client, &expected).await?;
-        self.use_up(&authenticated).await?;
+        if session.ended.is_none() {
+            self.use_up(&authenticated).await?;
+        }
         let now = self.clock.now();
         let event = about(self.event(EventKind::Revoked, REASON)?, &session);
         let ended = self.store.revoke(Ending::of(Target::Session(session.id), REASON, now, event)).await?;

@@ -78,8 +78,11 @@ impl Inner {
             Expected { provenance: session.provenance, auth_method: session.auth_method, adopted_secret: None };
         let authenticated = self.authenticate_client(client, &expected).await?;
         self.code_is_bound(&session, form)?;
-        self.use_up(&authenticated).await?;
         let now = self.clock.now();
+        if session.is_alive(now) {
+            // Nothing is given for a dead one, so that it makes no row either (I-1).
+            self.use_up(&authenticated).await?;
+        }
         let secret = self.secret_to_remember(&session, client);
         let advance = Advance {
             from: Generation::CODE,
@@ -151,7 +154,9 @@ impl Inner {
         };
         self.resource_is_the_sessions(&session, form)?;
         let scope = self.refreshed_scope(&session, form)?;
-        self.use_up(&authenticated).await?;
+        if ahead || session.is_alive(now) {
+            self.use_up(&authenticated).await?;
+        }
         if ahead {
             return self.ahead_of_its_row(&session, grant.generation, client, scope, now).await;
         }

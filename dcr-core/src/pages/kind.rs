@@ -88,6 +88,7 @@ impl RefusalKind {
             | Reason::ClientKeysWithheld
             | Reason::RevocationUnsupported
             | Reason::RegistrationToken
+            | Reason::RegistrationBusy
             | Reason::ClientUnknown
             | Reason::ClientAuthentication
             | Reason::CodeInvalid

@@ -291,7 +291,7 @@ impl Store for MemoryStore {
             tables.sessions.remove(&id);
             swept += 1;
         }
-        let mut left = limit;
+        let mut left = limit.saturating_mul(10);
         tables.used_up.retain(|_, until| {
             let goes = *until < before && left > 0;
             left -= u32::from(goes);

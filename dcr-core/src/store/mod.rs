@@ -551,8 +551,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
 
-    /// Deletes at most `limit` sessions that lapsed or ended before `before`, and as many uses that need not be remembered
-    /// since then. Answers how many sessions; fewer than `limit` means that no more were left.
+    /// Deletes at most `limit` sessions that lapsed or ended before `before`, and at most ten times as many uses that need not
+    /// be remembered since then. Answers how many sessions; fewer than `limit` means that no more were left.
     ///
     /// # Errors
     /// [`StoreError`].

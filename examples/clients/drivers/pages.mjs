@@ -13,6 +13,7 @@ const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, heig
 const LANGUAGES = { en: 'en-GB', ko: 'ko-KR' };
 const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 40"><rect width="40" height="40" rx="9" fill="#0b6e4f"/>
 <path d="M11 27V13h8a7 7 0 0 1 0 14z" fill="none" stroke="#fff" stroke-width="3"/><circle cx="29" cy="20" r="3" fill="#fff"/></svg>`;
+const PINNED = 'https://portal.example/oauth/callback';
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
 /** A host of client metadata documents, and what makes a server believe it. */
@@ -35,7 +36,17 @@ async function documentHost(trial) {
     redirect_uris: ['http://127.0.0.1/callback'],
     token_endpoint_auth_method: 'none',
   });
-  const env = { DCR_CIMD: 'on', DCR_CIMD_TEST_CA_FILE: file, DCR_CIMD_DANGEROUSLY_ALLOW_PRIVATE_HOSTS: 'localhost' };
+  const config = path.join(trial.folder('documents'), 'dcr.toml');
+  writeFileSync(
+    config,
+    `[[client]]\nclient_id = "portal"\nclient_name = "Operations portal"\nredirect_uris = ["${PINNED}"]\nremember_consent_days = 30\n`,
+  );
+  const env = {
+    DCR_CIMD: 'on',
+    DCR_CIMD_TEST_CA_FILE: file,
+    DCR_CIMD_DANGEROUSLY_ALLOW_PRIVATE_HOSTS: 'localhost',
+    DCR_CONFIG: config,
+  };
   return { id, env };
 }
 
@@ -50,6 +61,7 @@ async function pagesOf({ base }, document) {
     'consent-local': await consent('http://localhost:3118/callback', 'My command line tool'),
     'consent-unregistered': authorizeUrl(base, 'an-id-from-another-life', CLAUDE),
     'consent-unregistered-local': authorizeUrl(base, 'an-id-from-another-life', local),
+    'consent-pinned': authorizeUrl(base, 'portal', PINNED),
     'consent-document': authorizeUrl(base, document.id, local),
     'consent-elsewhere': await consent(far, `Quarterly \u202Ereports\u200B ${'and more '.repeat(8)}`),
     'consent-unbroken-name': await consent(far, 'W'.repeat(200)),

@@ -12,8 +12,8 @@ use std::pin::Pin;
 
 use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use ::http::{HeaderMap, Method};
-use bytes::Bytes;
-use http_body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
@@ -75,30 +75,35 @@ impl ToolRules {
             return Err(Reason::MediaType);
         }
         let claims_json = claims_json(headers);
-        let (mut frames, mut length) = (Vec::new(), 0_usize);
+        // Joined as it comes: a body in a thousand small frames costs no more than in one.
+        let (mut data, mut trailers) = (BytesMut::new(), Vec::new());
+        let mut may_be_message = claims_json.then_some(true);
         while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-            let frame = frame.map_err(|_| Reason::BodyIncomplete)?;
-            length = length.saturating_add(frame.data_ref().map_or(0, Bytes::len));
-            frames.push(frame);
-            if length > self.limit {
-                return Err(Reason::BodyTooLarge);
+            match frame.map_err(|_| Reason::BodyIncomplete)?.into_data() {
+                Ok(more) => {
+                    if data.len().saturating_add(more.len()) > self.limit {
+                        return Err(Reason::BodyTooLarge);
+                    }
+                    may_be_message = may_be_message.or_else(|| begins(&more).map(opens));
+                    data.extend_from_slice(&more);
+                }
+                // A body has one at most, at its end.
+                Err(_) if !trailers.is_empty() => return Err(Reason::BodyIncomplete),
+                Err(frame) => trailers.push(frame),
             }
             // What does not begin like a message is none, under whatever name a server takes it: an upload, a form.
-            if !claims_json && begins(frames.iter().filter_map(|frame| frame.data_ref())).is_some_and(|b| !opens(b)) {
-                return Ok((InspectedBody::new(frames, Some(body)), ScopeSet::default()));
+            if may_be_message == Some(false) {
+                let read = std::iter::once(Frame::data(data.freeze())).chain(trailers).collect();
+                return Ok((InspectedBody::new(read, Some(body)), ScopeSet::default()));
             }
         }
-        let mut parts = frames.iter().filter_map(|frame| frame.data_ref());
-        let whole = match (parts.next(), parts.next()) {
-            (Some(only), None) => only.clone(),
-            _ => frames.iter().filter_map(|frame| frame.data_ref()).flatten().copied().collect(),
+        let data = data.freeze();
+        let needed = match data.is_empty() {
+            true => ScopeSet::default(),
+            false => self.needed_by(&tools_called(&data).ok_or(Reason::ToolCallUnclear)?),
         };
-        let needed = if whole.is_empty() {
-            ScopeSet::default()
-        } else {
-            self.needed_by(&tools_called(&whole).ok_or(Reason::ToolCallUnclear)?)
-        };
-        Ok((InspectedBody::new(frames, None), needed))
+        let read = Some(data).filter(|data| !data.is_empty()).map(Frame::data).into_iter().chain(trailers).collect();
+        Ok((InspectedBody::new(read, None), needed))
     }
 
     fn needed_by(&self, tools: &[String]) -> ScopeSet {
@@ -119,8 +124,8 @@ fn claims_json(headers: &HeaderMap) -> bool {
 }
 
 /// The first byte that is not white space of JSON.
-fn begins<'a>(parts: impl Iterator<Item = &'a Bytes>) -> Option<u8> {
-    parts.flatten().copied().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
+fn begins(data: &[u8]) -> Option<u8> {
+    data.iter().copied().find(|b| !matches!(b, b' ' | b'\t' | b'\n' | b'\r'))
 }
 
 /// Whether a message may begin with it: an object, a batch, or either after a byte order mark.

@@ -196,6 +196,7 @@ const fn advice(reason: Reason) -> &'static str {
         | Reason::ClientKeysWithheld
         | Reason::RevocationUnsupported
         | Reason::RegistrationToken
+        | Reason::RegistrationBusy
         | Reason::ClientAuthentication
         | Reason::CodeInvalid
         | Reason::CodeMismatch
