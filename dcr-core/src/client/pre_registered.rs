@@ -238,7 +238,7 @@ impl PreRegistered {
         if self.scopes.as_ref().is_some_and(ScopeSet::is_empty) {
             return Err(PinFault::Scope);
         }
-        let is_odd = |long: Duration| long.is_zero() || long.as_secs() % DAY != 0 || long > MAX_REMEMBERED;
+        let is_odd = |long: Duration| long.is_zero() || !long.as_secs().is_multiple_of(DAY) || long > MAX_REMEMBERED;
         if self.remember.is_some_and(is_odd) {
             return Err(PinFault::Remember);
         }
