@@ -93,7 +93,8 @@ impl Example {
         let issuer = self.engine.issuer();
         let served = |one: &ResourceSettings| {
             let path = one.path.clone()?;
-            let guard = self.engine.guard().resource(format!("{issuer}{path}")).tool_scopes(one.tools.clone());
+            let guard =
+                self.engine.guard().resource(format!("{issuer}{path}")).tool_scopes(one.tools.clone()).browsers();
             let service = tools::service(&one.name, issuer, self.stop.streams());
             Some(Served { path, guard, service })
         };

@@ -2,10 +2,11 @@
 //! and hands the [`Principal`] to the inner service as a request extension.
 //!
 //! It checks a request when it arrives. An event stream that is open already goes on until its client or server ends it,
-//! also when its session is revoked meanwhile. A CORS layer for browser-based clients belongs outside of the guard: a
-//! preflight request carries no token.
+//! also when its session is revoked meanwhile. Clients that run in a web page need [`BearerLayer::browsers`], or a CORS layer
+//! of the host's outside of the guard: a preflight request carries no token.
 
 mod body;
+mod browsers;
 mod tools;
 pub(crate) mod verifier;
 
@@ -38,8 +39,9 @@ const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// [`RemoteGuard::guard`](crate::remote::RemoteGuard::guard) for a server that runs elsewhere.
 ///
 /// The inner service finds the [`Principal`](crate::Principal) among the request's extensions, and neither the token nor
-/// another person's MCP session id. An event stream that is open already outlives the revocation of its session; a CORS
-/// layer belongs outside of this one, since a preflight request carries no token.
+/// another person's MCP session id. An event stream that is open already outlives the revocation of its session. A CORS
+/// layer of the host's belongs outside of this one, since a preflight request carries no token; [`BearerLayer::browsers`]
+/// needs none.
 #[derive(Clone)]
 pub struct BearerLayer<V = OwnResource> {
     verifier: V,
@@ -53,6 +55,8 @@ struct Rules {
     needed: ScopeSet,
     /// Those that call a tool.
     tools: ToolRules,
+    /// Whether pages of any origin may ask.
+    browsers: bool,
 }
 
 /// A request that does not pass, and the scopes that it would need.
@@ -136,6 +140,14 @@ impl<V: Verifier> BearerLayer<V> {
         tools.into_iter().fold(self, |layer, (name, needed)| layer.tool(name, needed))
     }
 
+    /// Also for clients that run in a web page, of any origin (CORS): preflight requests are answered here, and pages may read
+    /// the answers, `Mcp-Session-Id` and the challenge. Safe where access depends on the token alone, as it does here.
+    #[must_use]
+    pub fn browsers(mut self) -> Self {
+        Arc::make_mut(&mut self.rules).browsers = true;
+        self
+    }
+
     /// How many bytes of a body are read to find out which tool it calls. Default: 4 MiB.
     #[must_use]
     pub fn body_limit(mut self, bytes: usize) -> Self {
@@ -200,7 +212,7 @@ impl<V: Verifier> BearerLayer<V> {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let Rules { needed, tools } = self.rules.as_ref();
+        let Rules { needed, tools, .. } = self.rules.as_ref();
         if self.verifier.require(principal, tools.all()).is_ok() {
             self.require(principal, needed)?;
             return Ok(InspectedBody::unread(body));
@@ -298,12 +310,19 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
+            let browsers = layer.rules.browsers;
+            if browsers && browsers::is_preflight(request.method(), request.headers()) {
+                return Ok(browsers::preflight().map(GuardBody::Ours));
+            }
             let (request, principal) = match layer.admit(request).await {
                 Ok(admitted) => admitted,
                 Err(denied) => return Ok(layer.answer(&denied).map(GuardBody::Ours)),
             };
             let mut response = inner.call(request).await?;
             layer.bind(response.headers_mut(), &principal);
+            if browsers {
+                browsers::allow(response.headers_mut());
+            }
             Ok(response.map(GuardBody::Inner))
         })
     }

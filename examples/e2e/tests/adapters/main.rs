@@ -609,3 +609,29 @@ async fn a_machine_with_a_token_of_its_own() {
     assert_eq!(pair.ask(own("/oauth/revoke")).await.status(), 400);
     report(pair, 9);
 }
+
+/// A client in a web page asks beforehand, without its token, and reads what it needs of the answers.
+#[tokio::test]
+async fn clients_in_web_pages_reach_the_mcp_server() {
+    let mut pair = Pair::start().await;
+    let ada = format!("Bearer {}", pair.sign_in("Ada", &["mcp"]).await.token());
+    let preflight = |target: &str| {
+        let asked = Raw::new("OPTIONS", target).header("Origin", "https://app.example");
+        asked.header("Access-Control-Request-Method", "POST").header("Access-Control-Request-Headers", "authorization")
+    };
+    let allowed = pair.ask(preflight("/mcp")).await;
+    assert_eq!((allowed.status(), allowed.header("access-control-allow-origin")), (204, Some("*")));
+    assert!(allowed.header("access-control-allow-headers").unwrap().contains("mcp-session-id"));
+    assert!(allowed.header("access-control-allow-credentials").is_none());
+    // No preflight without both of its headers; and only where the host wants it.
+    assert_eq!(pair.ask(Raw::new("OPTIONS", "/mcp").header("Origin", "https://app.example")).await.status(), 401);
+    assert_eq!(pair.ask(preflight("/mirror/x")).await.status(), 401);
+    let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "page", "version": "0"}
+    }});
+    let posted = Raw::json("/mcp", hello.to_string()).header("Accept", "application/json, text/event-stream");
+    let opened = pair.ask(posted.header("Authorization", &ada).header("Origin", "https://app.example")).await;
+    assert_eq!((opened.status(), opened.header("access-control-allow-origin")), (200, Some("*")));
+    assert!(opened.header("access-control-expose-headers").unwrap().contains("Mcp-Session-Id"));
+    report(pair, 4);
+}

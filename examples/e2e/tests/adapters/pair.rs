@@ -112,7 +112,7 @@ fn admin() -> ScopeSet {
 
 async fn on_axum(test: TestEngine, listener: TcpListener) {
     let app = Router::new()
-        .nest_service("/mcp", test.guard().layer(mcp()))
+        .nest_service("/mcp", test.guard().browsers().layer(mcp()))
         .nest_service("/mirror", test.guard().layer(service_fn(mirror::<InspectedBody<AxumBody>>)))
         .nest_service(
             "/tools",
@@ -133,7 +133,7 @@ fn warp_app(test: &TestEngine) -> BoxedFilter<(impl warp::Reply + use<>,)> {
     let admin = warp::path("admin")
         .and(dcr_warp::guarded(test.guard().scopes(admin()), warp::path::end().map(|| "for administrators")));
     dcr_warp::routes(test.engine())
-        .or(warp::path("mcp").and(dcr_warp::service(test.guard().layer(mcp()))))
+        .or(warp::path("mcp").and(dcr_warp::service(test.guard().browsers().layer(mcp()))))
         .or(warp::path("mirror").and(dcr_warp::service(test.guard().layer(guarded))))
         .or(warp::path("tools").and(tools))
         .or(warp::path("open").and(dcr_warp::service(open)))
