@@ -56,6 +56,7 @@ struct Health {
     connections: u64,
     client_ids: u64,
     imported_client_ids: u64,
+    client_rows: u64,
     blocks: u64,
     events: u64,
     live_sessions: u64,
@@ -79,6 +80,7 @@ impl Health {
     fn rows(&mut self, counts: Counts, census: &Census) {
         (self.users, self.connections, self.client_ids) = (counts.users, counts.connections, counts.aliases);
         (self.imported_client_ids, self.blocks, self.events) = (counts.imported_clients, counts.blocks, counts.events);
+        self.client_rows = counts.clients;
         (self.live_sessions, self.lapsed_sessions, self.ended_sessions) = (census.live, census.lapsed, census.ended);
     }
 }
@@ -220,11 +222,12 @@ fn print(health: &Health, out: &mut Out) -> Result<(), Failure> {
         row(
             "rows",
             format!(
-                "{} users, {} connections, {} client ids ({} imported), {} blocks, {} events",
+                "{} users, {} connections, {} client ids ({} imported), {} pinned or changed clients, {} blocks, {} events",
                 health.users,
                 health.connections,
                 health.client_ids,
                 health.imported_client_ids,
+                health.client_rows,
                 health.blocks,
                 health.events
             ),
