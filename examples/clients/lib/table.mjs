@@ -7,12 +7,27 @@ const WORDS = { passed: 'ok', failed: 'FAILED', skipped: 'skipped' };
 export class Table {
   count = { passed: 0, failed: 0, skipped: 0 };
   #entries = [];
+  #again = [];
 
   enter(entry) {
     this.count[entry.result] += 1;
     this.#entries.push({ ...entry, why: (entry.why ?? '').replaceAll(/\s+/g, ' ').slice(0, 900) });
     const { name, framework, what, result, why } = this.#entries.at(-1);
     console.log(`${name} | ${framework} | ${what} | ${WORDS[result]}${why ? `: ${why}` : ''}`);
+  }
+
+  hasFailed({ name, framework }) {
+    return this.#entries.some((entry) => entry.name === name && entry.framework === framework && entry.result === 'failed');
+  }
+
+  /** A run is made again: what it has said does not count, but for a line that says so. */
+  setAside({ name, framework }) {
+    const isOf = (entry) => entry.name === name && entry.framework === framework;
+    for (const { what, result, why } of this.#entries.filter(isOf)) {
+      this.count[result] -= 1;
+      if (result === 'failed') this.#again.push(`${name}, ${framework}, ${what}: ${why}`);
+    }
+    this.#entries = this.#entries.filter((entry) => !isOf(entry));
   }
 
   /** Lines are clients, columns are the rows; a number points to the remark below. */
@@ -35,6 +50,7 @@ export class Table {
     }
     this.#printOthers(frameworks);
     if (remarks.length > 0) console.log('');
+    for (const text of this.#again) console.log(`Failed in a first run, and run again: ${text}`);
     remarks.forEach((remark, at) => console.log(`[${at + 1}] ${remark}`));
     console.log('');
   }
