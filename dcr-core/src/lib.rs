@@ -1,7 +1,7 @@
 //! An OAuth 2.1 authorization server to embed in an MCP server.
 //!
-//! To MCP clients it speaks Dynamic Client Registration (RFC 7591); login is delegated to an upstream identity provider
-//! that knows nothing of that, Entra ID above all. One [`DcrEngine`] is the whole server. `dcr-axum` and `dcr-warp` mount
+//! To MCP clients it speaks Dynamic Client Registration (RFC 7591) and Client ID Metadata Documents; login is delegated to
+//! an upstream identity provider that knows neither, Entra ID above all. One [`DcrEngine`] is the whole server. `dcr-axum` and `dcr-warp` mount
 //! it, `dcr-sqlx` persists it.
 //!
 //! ```text

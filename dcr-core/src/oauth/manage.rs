@@ -2,7 +2,8 @@
 //! one, reads, changes and deletes itself. Public registrations that are alike share one id, so that none may change it.
 //!
 //! Rows come to be for what was changed or deleted only, and a bounded number of them in a minute: registering needs no
-//! login, so that here, and nowhere else, somebody without one can cause a row (an exception to I-1, for who switches it on). What was deleted stays dead (AD-8).
+//! login, so that here, and nowhere else, somebody without one can cause a row (an exception to I-1, for who switches it
+//! on). What was deleted stays dead (AD-8).
 
 use std::sync::PoisonError;
 use std::time::Duration;

@@ -59,7 +59,7 @@ pub(super) struct Pin {
     #[arg(long, value_name = "TEXT", default_value = "operator")]
     reason: String,
 
-    /// Only prints the client, as an entry for the file of DCR_CONFIG takes it in JSON
+    /// Only prints the client as JSON, with the names that [[client]] has in the file of DCR_CONFIG
     #[arg(long)]
     dry_run: bool,
 }
