@@ -37,4 +37,4 @@ pub(crate) use self::resolve::{ClientRules, LookedUp, ResolvedClient, ValidRedir
 pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret, derive_registration_token};
 pub use self::software::SoftwareKey;
 pub use self::stored::StoredClient;
-pub(crate) use self::stored::{ChangedRegistration, StoredState};
+pub(crate) use self::stored::StoredState;

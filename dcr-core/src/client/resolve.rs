@@ -204,7 +204,7 @@ impl ClientRules {
         match SealedId::open(id, ring) {
             SealedId::Genuine(client) => {
                 return match stored {
-                    Some(StoredState::Changed(now)) => self.sealed(now.clone().into(), class),
+                    Some(StoredState::Changed(now)) => self.sealed(now.clone(), class),
                     _ => self.sealed(client, class),
                 };
             }

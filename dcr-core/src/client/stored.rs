@@ -20,19 +20,9 @@ pub(crate) enum StoredState {
     /// The operator pinned it.
     Pinned(Box<PreRegistered>),
     /// A registered client changed its registration (RFC 7592 section 2.2).
-    Changed(ChangedRegistration),
+    Changed(SealedClient),
     /// A registered client deleted itself (RFC 7592 section 2.3), for ever.
     Deleted,
-}
-
-/// A registration as its client changed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChangedRegistration {
-    pub(crate) name: Option<String>,
-    /// Sorted, loopback ports removed, no two alike.
-    pub(crate) redirects: Vec<CanonicalRedirect>,
-    pub(crate) auth_method: AuthMethod,
-    pub(crate) refresh: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,7 +50,7 @@ impl StoredClient {
         self
     }
 
-    pub(crate) const fn changed(id: ClientId, version: u32, registration: ChangedRegistration) -> Self {
+    pub(crate) const fn changed(id: ClientId, version: u32, registration: SealedClient) -> Self {
         Self { id, version, state: StoredState::Changed(registration) }
     }
 
@@ -76,7 +66,7 @@ impl StoredClient {
                 let client: PreRegistered = serde_json::from_str(body).ok()?;
                 (*client.id() == id).then(|| StoredState::Pinned(Box::new(client)))?
             }
-            "changed" => StoredState::Changed(ChangedRegistration::read(body)?),
+            "changed" => StoredState::Changed(read(body)?),
             "deleted" => StoredState::Deleted,
             _ => return None,
         };
@@ -110,7 +100,7 @@ impl StoredClient {
     pub fn body(&self) -> String {
         match &self.state {
             StoredState::Pinned(client) => serde_json::to_string(client).unwrap_or_default(),
-            StoredState::Changed(registration) => registration.write(),
+            StoredState::Changed(registration) => write(registration),
             StoredState::Deleted => String::new(),
         }
     }
@@ -129,37 +119,29 @@ impl StoredClient {
     }
 }
 
-impl From<ChangedRegistration> for SealedClient {
-    fn from(now: ChangedRegistration) -> Self {
-        Self { name: now.name, redirects: now.redirects, auth_method: now.auth_method, refresh: now.refresh }
-    }
+fn write(registration: &SealedClient) -> String {
+    let wire = Wire {
+        client_name: registration.name.clone(),
+        redirect_uris: registration.redirects.iter().map(|redirect| redirect.as_str().to_owned()).collect(),
+        token_endpoint_auth_method: registration.auth_method.as_str().to_owned(),
+        refresh: registration.refresh,
+    };
+    serde_json::to_string(&wire).unwrap_or_default()
 }
 
-impl ChangedRegistration {
-    fn write(&self) -> String {
-        let wire = Wire {
-            client_name: self.name.clone(),
-            redirect_uris: self.redirects.iter().map(|redirect| redirect.as_str().to_owned()).collect(),
-            token_endpoint_auth_method: self.auth_method.as_str().to_owned(),
-            refresh: self.refresh,
-        };
-        serde_json::to_string(&wire).unwrap_or_default()
-    }
-
-    fn read(body: &str) -> Option<Self> {
-        let wire: Wire = serde_json::from_str(body).ok()?;
-        // They passed the gate before they were written; `resolve` checks custom schemes against today's list.
-        let redirect = |text: &String| {
-            let custom = if custom_redirect_is_sane(text) { std::slice::from_ref(text) } else { &[] };
-            CanonicalRedirect::parse(text, custom).ok()
-        };
-        Some(Self {
-            name: wire.client_name,
-            redirects: wire.redirect_uris.iter().map(redirect).collect::<Option<_>>()?,
-            auth_method: AuthMethod::from_name(&wire.token_endpoint_auth_method)?,
-            refresh: wire.refresh,
-        })
-    }
+fn read(body: &str) -> Option<SealedClient> {
+    let wire: Wire = serde_json::from_str(body).ok()?;
+    // They passed the gate before they were written; `resolve` checks custom schemes against today's list.
+    let redirect = |text: &String| {
+        let custom = if custom_redirect_is_sane(text) { std::slice::from_ref(text) } else { &[] };
+        CanonicalRedirect::parse(text, custom).ok()
+    };
+    Some(SealedClient {
+        name: wire.client_name,
+        redirects: wire.redirect_uris.iter().map(redirect).collect::<Option<_>>()?,
+        auth_method: AuthMethod::from_name(&wire.token_endpoint_auth_method)?,
+        refresh: wire.refresh,
+    })
 }
 
 #[cfg(test)]
@@ -174,7 +156,7 @@ mod tests {
         let changed = StoredClient::changed(
             id.clone(),
             3,
-            ChangedRegistration {
+            SealedClient {
                 name: Some("A".to_owned()),
                 redirects: vec![redirect],
                 auth_method: AuthMethod::ClientSecretPost,

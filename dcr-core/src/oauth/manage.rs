@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use super::challenge::bearer_token;
 use super::register::sealed;
 use crate::client::{
-    ChangedRegistration, ClientId, RegistrationRequest, SealedClient, SealedId, StoredClient, StoredState,
-    derive_client_secret, derive_registration_token,
+    ClientId, RegistrationRequest, SealedClient, SealedId, StoredClient, StoredState, derive_client_secret,
+    derive_registration_token,
 };
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
@@ -94,7 +94,7 @@ impl Inner {
         let stored = self.store.client(&id).await?;
         let (version, client) = match stored.as_ref().map(|stored| (stored.version(), stored.state())) {
             None => (0, client),
-            Some((version, StoredState::Changed(now))) => (version, now.clone().into()),
+            Some((version, StoredState::Changed(now))) => (version, now.clone()),
             Some((_, StoredState::Pinned(_) | StoredState::Deleted)) => return Err(refused()),
         };
         let want = derive_registration_token(&id, version, &self.ring).ok_or_else(refused)?;
@@ -141,15 +141,9 @@ impl Inner {
         }
         registration.auth_method = owned.client.auth_method;
         let now = sealed(&registration);
-        let changed = ChangedRegistration {
-            name: now.name.clone(),
-            redirects: now.redirects.clone(),
-            auth_method: now.auth_method,
-            refresh: now.refresh,
-        };
         self.may_write()?;
         let version = owned.version.checked_add(1).ok_or(Reason::Internal)?;
-        let client = StoredClient::changed(owned.id.clone(), version, changed);
+        let client = StoredClient::changed(owned.id.clone(), version, now.clone());
         if !self.put_registration(&client, owned.version, "changed").await? {
             // Somebody else has changed it meanwhile, and with that this token.
             return Err(Reason::RegistrationToken.into());

@@ -1,7 +1,7 @@
 //! Cases of rows of clients, and of what counts once.
 
 use super::fixtures::*;
-use crate::client::{AuthMethod, CanonicalRedirect, ChangedRegistration, PreRegistered, StoredClient};
+use crate::client::{AuthMethod, CanonicalRedirect, PreRegistered, SealedClient, StoredClient};
 use crate::record::EventKind;
 use crate::store::PutClient;
 
@@ -13,7 +13,7 @@ fn pin(id: &str) -> StoredClient {
 }
 
 fn changed(id: &str, version: u32) -> StoredClient {
-    let registration = ChangedRegistration {
+    let registration = SealedClient {
         name: Some(format!("version {version}")),
         redirects: vec![CanonicalRedirect::parse("https://a.example/cb", &[]).unwrap()],
         auth_method: AuthMethod::ClientSecretBasic,
