@@ -19,9 +19,11 @@
 //! }
 //! ```
 
+use std::net::SocketAddr;
+
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
@@ -32,6 +34,16 @@ pub use dcr_core;
 
 /// The engine's endpoints, at absolute paths: merge it at the root of the application (well-known documents cannot be
 /// nested under a prefix, RFC 8414 section 3). Of a [`RemoteGuard`](dcr_core::remote::RemoteGuard): its metadata.
+///
+/// Limits by address ([`Limits`](dcr_core::Limits)) need the peer's, which axum hands out on request:
+///
+/// ```no_run
+/// # async fn serve(listener: tokio::net::TcpListener, app: axum::Router) -> std::io::Result<()> {
+/// use std::net::SocketAddr;
+///
+/// axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await
+/// # }
+/// ```
 pub fn router<S>(engine: impl Endpoints) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
@@ -48,7 +60,10 @@ where
     routes.with_state(engine)
 }
 
-async fn handle<E: Endpoints>(State(engine): State<E>, request: Request) -> Response {
+async fn handle<E: Endpoints>(State(engine): State<E>, mut request: Request) -> Response {
+    if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
+        request.extensions_mut().insert(peer);
+    }
     engine.answer(request).await.map(Body::from)
 }
 

@@ -14,6 +14,7 @@ use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, Registrat
 use crate::error::{ConfigError, Reason, Refusal};
 use crate::guarded::GuardedFetch;
 use crate::http::Site;
+use crate::limits::{Limits, Meters, TrustedProxies};
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
 use crate::oauth::introspect::ResourceServers;
@@ -65,6 +66,8 @@ pub(crate) struct Inner {
     pub(crate) machines: Cache<ClientId, MachineSeen>,
     pub(crate) site: Site,
     pub(crate) look: Look,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) meters: Meters,
     /// The ceiling for adopted ids, if it is lower than for others (AD-15).
     pub(crate) adoption_scopes: Option<ScopeSet>,
     /// Whether confidential registrations read, change and delete themselves (RFC 7592).
@@ -115,6 +118,8 @@ pub struct DcrEngineBuilder {
     resource_servers: ResourceServers,
     adoption_scopes: Option<ScopeSet>,
     manages_registrations: bool,
+    limits: Limits,
+    proxies: TrustedProxies,
     theme: Theme,
     pages: Arc<dyn Pages>,
     clock: Arc<dyn Clock>,
@@ -146,6 +151,8 @@ impl DcrEngine {
             resource_servers: ResourceServers::default(),
             adoption_scopes: None,
             manages_registrations: false,
+            limits: Limits::default(),
+            proxies: TrustedProxies::default(),
             theme: Theme::new(),
             pages: Arc::new(StandardPages),
             clock: Arc::new(SystemClock),
@@ -362,6 +369,20 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// How often what costs something may be asked for. Default: [`Limits::default`]. Those by address need to know the
+    /// peer: a request's extension of type [`SocketAddr`](std::net::SocketAddr), which the adapters see to.
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The proxies in front of this server, whose `X-Forwarded-For` is believed. Default: none; then all who come through a
+    /// proxy share the limits of its one address.
+    pub fn trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.proxies = proxies;
+        self
+    }
+
     /// A name, a logo and a colour for the pages.
     pub fn theme(mut self, theme: Theme) -> Self {
         self.theme = theme;
@@ -486,6 +507,8 @@ impl DcrEngineBuilder {
                 random: self.random,
                 site,
                 look,
+                proxies: self.proxies,
+                meters: Meters::new(self.limits),
                 max_sessions: self.max_sessions.max(1),
                 max_aliases: self.max_aliases,
                 sweeps_from,

@@ -1,11 +1,15 @@
 //! Errors: who is at fault, a stable reason for the record, and exactly one answer on the wire.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::client::{ClientId, PinFault};
 use crate::random::RandomUnavailable;
 use crate::seal::KeyRingError;
 use crate::store::StoreError;
+
+/// Seconds after which a server may be asked again that something is missing to at the moment.
+const RETRY_SECONDS: u32 = 5;
 
 /// Who is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -270,6 +274,12 @@ reasons! {
     BodyTooLarge = "body_too_large", Client, 413, "invalid_request", "The request is too large.";
     /// The body broke off, or was not framed as HTTP frames it (RFC 9112 section 8).
     BodyIncomplete = "body_incomplete", Client, 400, "invalid_request", "The body of the request broke off.";
+    /// More than [`Limits`](crate::Limits) allow an address, a session or a client.
+    TooManyRequests = "too_many_requests", Client, 429, "temporarily_unavailable",
+        "Too many requests came from here in a short time. Nothing was lost: wait a minute, then try again.";
+    /// More than [`Limits`](crate::Limits) allow everybody together.
+    ServerBusy = "server_busy", Operator, 429, "temporarily_unavailable",
+        "This server has more to do than it can at the moment. Nothing was lost: try again in a minute.";
     /// Not the media type of this endpoint.
     MediaType = "media_type", Client, 415, "invalid_request", "The content type is not the one this endpoint takes.";
     /// Not a method of this endpoint.
@@ -295,12 +305,28 @@ reasons! {
 pub struct Refusal {
     reason: Reason,
     detail: String,
+    retry_after: Option<u32>,
 }
 
 impl Refusal {
     /// A refusal with a text for developers.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into() }
+        Self { reason, detail: detail.into(), retry_after: None }
+    }
+
+    /// The same, to be tried again after `wait`: whole seconds, at least one, at most a minute.
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).clamp(1, 60);
+        self.retry_after = u32::try_from(seconds).ok();
+        self
+    }
+
+    /// Seconds after which the same request may be tried again, for `Retry-After` (RFC 9110 section 10.2.3).
+    pub(crate) const fn retry_after(&self) -> Option<u32> {
+        match (self.retry_after, self.reason.status()) {
+            (None, 503) => Some(RETRY_SECONDS),
+            (seconds, _) => seconds,
+        }
     }
 
     /// Its reason.
@@ -332,7 +358,7 @@ impl std::error::Error for Refusal {}
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: String::new() }
+        Self { reason, detail: String::new(), retry_after: None }
     }
 }
 

@@ -61,6 +61,7 @@ mod engine;
 mod error;
 pub mod guarded;
 mod http;
+mod limits;
 pub mod manual;
 mod oauth;
 mod operator;
@@ -90,6 +91,7 @@ pub use self::http::Endpoints;
 pub use self::http::MAX_BODY;
 #[cfg(feature = "tower")]
 pub use self::http::guard::{BearerGuard, BearerLayer, GuardBody, InspectedBody, OwnResource, Verifier};
+pub use self::limits::{Limits, LimitsError, Rate, TrustedProxies, TrustedProxiesError};
 pub use self::oauth::ScopeSet;
 pub use self::operator::{ImportedUse, Operator, OperatorError, Replayed};
 pub use self::pages::{Language, Theme};

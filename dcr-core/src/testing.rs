@@ -26,6 +26,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::config::Resource;
 use crate::engine::{DcrEngine, DcrEngineBuilder};
 use crate::error::Refusal;
+use crate::limits::Limits;
 use crate::oauth::ScopeSet;
 use crate::random::{RandomUnavailable, SecureRandom};
 use crate::record::EventKind;
@@ -391,6 +392,8 @@ impl TestEngine {
             .store(store.clone())
             .provider(Arc::new(StubProvider))
             .secret_from_store()
+            // Its clock stands, so that no bucket would ever leak.
+            .limits(Limits::off())
             .random(SeededRandom::new(7))
             .clock(clock.clone());
         let engine = change(builder).build().await.expect("the test engine's configuration");

@@ -17,6 +17,7 @@ use super::{CanonicalRedirect, ClientId};
 use crate::clock::{Clock, Timestamp};
 use crate::config::DocumentPolicy;
 use crate::guarded::GuardedFetch;
+use crate::limits::Asker;
 
 /// How long a probe that went well, or did not, is believed.
 const PROBE_GOOD: Duration = Duration::from_secs(15 * 60);
@@ -75,6 +76,7 @@ impl Documents {
         id: &ClientId,
         redirect: Option<&str>,
         clock: &dyn Clock,
+        asker: Asker<'_>,
     ) -> Result<Arc<ClientDocument>, DocumentFault> {
         let source = self.source()?;
         let url = DocumentUrl::parse(id)?;
@@ -89,6 +91,7 @@ impl Documents {
             },
             parse: |body: &[u8]| ClientDocument::parse(url, body, custom),
             copy: || self.shipped.document(url, custom),
+            asker,
         };
         self.documents.find(source, wanted, clock).await
     }
@@ -100,7 +103,7 @@ impl Documents {
         kid: Option<&str>,
         clock: &dyn Clock,
     ) -> Result<Arc<ClientKeys>, DocumentFault> {
-        let document = self.find(id, None, clock).await?;
+        let document = self.find(id, None, clock, Asker::KNOWN).await?;
         let uri = match &document.keys {
             Some(DocumentKeys::Here(keys)) => return Ok(Arc::new(keys.clone())),
             Some(DocumentKeys::At(uri)) => uri,
@@ -116,6 +119,7 @@ impl Documents {
                 ClientKeys::parse(body).map_err(|_| DocumentFault::Invalid("its jwks_uri has no usable keys"))
             },
             copy: || None,
+            asker: Asker::KNOWN,
         };
         self.keys.find(self.source()?, wanted, clock).await
     }

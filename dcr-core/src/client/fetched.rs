@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::document::DocumentFault;
 use crate::clock::{Clock, Timestamp};
 use crate::guarded::{GuardedFetch, GuardedFetchError};
+use crate::limits::Asker;
 
 /// However short HTTP says: what may not be cached at all would be fetched by every request of a flow.
 const MIN_FRESH: Duration = Duration::from_secs(60);
@@ -156,6 +157,8 @@ pub(super) struct Wanted<'a, F, P, C> {
     pub(super) parse: P,
     /// A copy that serves while the host withholds it and nothing of its own is known.
     pub(super) copy: C,
+    /// On whose behalf.
+    pub(super) asker: Asker<'a>,
 }
 
 impl<T: Send + Sync + 'static> Known<T> {
@@ -174,7 +177,7 @@ impl<T: Send + Sync + 'static> Known<T> {
         P: FnOnce(&[u8]) -> Result<T, DocumentFault> + Send,
         C: Fn() -> Option<Arc<T>> + Send,
     {
-        let Wanted { url, host, fits, parse, copy } = wanted;
+        let Wanted { url, host, fits, parse, copy, asker } = wanted;
         // The first who asks fetches; the others wait for it, at most as long as a fetch may take.
         let slot = self.slots.get_with(url.to_owned(), Arc::default);
         let mut slot = slot.lock().await;
@@ -189,7 +192,12 @@ impl<T: Send + Sync + 'static> Known<T> {
         {
             return slot.instead(now, copy).filter(|held| fits(held)).ok_or_else(|| fault.clone());
         }
-        let fetched = source.get(url, host, clock, parse).await;
+        let fetched = if asker.may_fetch(now) {
+            source.get(url, host, clock, parse).await
+        } else {
+            // Not remembered as a failure: the next who asks may be somebody else.
+            return slot.instead(now, copy).filter(|held| fits(held)).ok_or(DocumentFault::Busy);
+        };
         let now = clock.now();
         match fetched {
             Fetched::Good(value, fresh) => {

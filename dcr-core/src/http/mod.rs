@@ -11,6 +11,8 @@ mod params;
 mod respond;
 mod site;
 
+use std::future::ready;
+
 use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, ORIGIN};
 use ::http::request::Parts;
 use ::http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -27,6 +29,7 @@ use self::site::Route;
 pub(crate) use self::site::Site;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
+use crate::limits::{Asker, Caller};
 use crate::oauth::authorize::{Authorize, AuthorizingBrowser};
 use crate::oauth::callback::Callback;
 use crate::oauth::consent::{Consent, ConsentForm, Login};
@@ -53,7 +56,7 @@ impl DcrEngine {
     /// still to be read calls [`DcrEngine::handle_unread`], which reads no more than that.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();
-        self.inner.handle(&parts, Ok(body)).await
+        self.inner.handle(&parts, ready(Ok(body))).await
     }
 
     /// [`DcrEngine::handle`] of a request whose body is still to be read: at most [`MAX_BODY`] of it, chunked or not.
@@ -65,12 +68,14 @@ impl DcrEngine {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let body = match Limited::new(body, MAX_BODY).collect().await {
-            Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(Reason::BodyTooLarge),
-            Err(_) => Err(Reason::BodyIncomplete),
+        let read = async {
+            match Limited::new(body, MAX_BODY).collect().await {
+                Ok(body) => Ok(body.to_bytes()),
+                Err(error) if error.is::<LengthLimitError>() => Err(Reason::BodyTooLarge),
+                Err(_) => Err(Reason::BodyIncomplete),
+            }
         };
-        self.inner.handle(&parts, body).await
+        self.inner.handle(&parts, read).await
     }
 }
 
@@ -106,12 +111,38 @@ impl Endpoints for DcrEngine {
 }
 
 impl Inner {
-    /// `body` is what was read of it, or why it was not.
-    async fn handle(&self, parts: &Parts, body: Result<Bytes, Reason>) -> Response<Bytes> {
+    /// `body` is read only of a request that the limits let in: what was read of it, or why it was not.
+    async fn handle(&self, parts: &Parts, body: impl Future<Output = Result<Bytes, Reason>>) -> Response<Bytes> {
         let respond = Responder::new(self, &parts.headers);
         let Some(route) = self.site.route(parts.uri.path()) else {
             return respond.refusal("request", &Reason::NotFound.into());
         };
+        let caller = self.proxies.caller(parts);
+        let response = match route.limited_as().filter(|_| parts.method != Method::OPTIONS) {
+            None => self.admitted(route, parts, &caller, body.await, &respond).await,
+            Some(endpoint) => match self.meters.admit(endpoint, &caller, self.clock.now()) {
+                Ok(()) => {
+                    let response = self.admitted(route, parts, &caller, body.await, &respond).await;
+                    if response.status().is_client_error() && response.status() != StatusCode::TOO_MANY_REQUESTS {
+                        self.meters.failed(endpoint, &caller, self.clock.now());
+                    }
+                    response
+                }
+                Err(refusal) if route.is_for_people() => respond.refusal("limits", &refusal),
+                Err(refusal) => respond.refusal_json(&refusal),
+            },
+        };
+        if route.is_for_scripts() { respond::with_cors(response) } else { response }
+    }
+
+    async fn admitted(
+        &self,
+        route: Route,
+        parts: &Parts,
+        caller: &Caller,
+        body: Result<Bytes, Reason>,
+        respond: &Responder<'_>,
+    ) -> Response<Bytes> {
         let query = parts.uri.query().unwrap_or("").as_bytes();
         let max_body =
             if matches!(route, Route::Register | Route::Registrations) { MAX_REGISTRATION } else { MAX_BODY };
@@ -119,25 +150,25 @@ impl Inner {
             Ok(body) if body.len() > max_body || query.len() > MAX_QUERY => Err(Reason::BodyTooLarge),
             body => body,
         };
-        let cors = route.is_for_scripts();
-        let response = match body {
+        match body {
             Err(reason) => respond.refusal_json(&reason.into()),
-            Ok(_) if cors && parts.method == Method::OPTIONS => respond.preflight(route.methods()),
+            Ok(_) if route.is_for_scripts() && parts.method == Method::OPTIONS => respond.preflight(route.methods()),
             Ok(_) if !route.takes(&parts.method) => respond.method_not_allowed(route.methods()),
-            Ok(body) => self.step(route, &parts.method, &parts.headers, query, &body, &respond).await,
-        };
-        if cors { respond::with_cors(response) } else { response }
+            Ok(body) => self.step(route, parts, caller, &body, respond).await,
+        }
     }
 
     async fn step(
         &self,
         route: Route,
-        method: &Method,
-        headers: &HeaderMap,
-        query: &[u8],
+        parts: &Parts,
+        caller: &Caller,
         body: &[u8],
         respond: &Responder<'_>,
     ) -> Response<Bytes> {
+        let (method, headers) = (&parts.method, &parts.headers);
+        let query = parts.uri.query().unwrap_or("").as_bytes();
+        let asker = Asker::stranger(&self.meters, caller);
         match route {
             Route::Registrations if *method != Method::POST => {
                 self.answer_management(method, headers, query, body, respond).await
@@ -156,7 +187,7 @@ impl Inner {
                 Ok(answer) => respond.json(StatusCode::CREATED, &answer),
                 Err(refusal) => respond.refusal_json(&refusal),
             },
-            Route::Authorize => self.answer_authorize(headers, query, respond).await,
+            Route::Authorize => self.answer_authorize(headers, query, asker, respond).await,
             Route::Consent => self.answer_consent(headers, body, respond).await,
             Route::Callback => self.answer_callback(headers, query, respond).await,
             Route::Token => match form_body(headers, query, body) {
@@ -174,7 +205,7 @@ impl Inner {
                 Err(refusal) => respond.refusal_oauth(&refusal, headers),
             },
             Route::Introspect => match form_body(headers, query, body) {
-                Ok(form) => match self.introspect(headers, &form).await {
+                Ok(form) => match self.introspect(headers, &form, asker).await {
                     Ok(answer) => respond.json(StatusCode::OK, &answer),
                     Err(refusal) => respond.refusal_oauth(&refusal, headers),
                 },
@@ -206,7 +237,13 @@ impl Inner {
         }
     }
 
-    async fn answer_authorize(&self, headers: &HeaderMap, query: &[u8], respond: &Responder<'_>) -> Response<Bytes> {
+    async fn answer_authorize(
+        &self,
+        headers: &HeaderMap,
+        query: &[u8],
+        asker: Asker<'_>,
+        respond: &Responder<'_>,
+    ) -> Response<Bytes> {
         let cookies = Cookies::read(headers, &self.site.cookie_names);
         let Ok(params) = Params::parse(query) else {
             return respond.refusal("authorize", &Reason::RequestMalformed.into());
@@ -217,6 +254,7 @@ impl Inner {
             open: cookies.open(),
             remembered: &remembered,
             is_fresh_navigation: is_fresh_navigation(headers),
+            asker,
         };
         match self.authorize(&params, browser).await {
             Authorize::Ask(prompt) => respond.consent(&prompt),

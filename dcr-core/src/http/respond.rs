@@ -19,9 +19,6 @@ use crate::error::{Blame, Reason, Refusal};
 use crate::oauth::authorize::ConsentPrompt;
 use crate::pages::Language;
 
-/// Seconds after which a busy server may be asked again.
-const RETRY_SECONDS: &str = "5";
-
 /// Makes the responses to one request.
 pub(crate) struct Responder<'a> {
     engine: &'a Inner,
@@ -111,7 +108,7 @@ impl<'a> Responder<'a> {
                 self.json(status, &Value::Object(body))
             }
         };
-        retry_after(&mut response);
+        retry_after(&mut response, refusal);
         response
     }
 
@@ -202,7 +199,7 @@ pub(crate) fn refusal_json(refusal: &Refusal) -> Response<Bytes> {
     log("request", refusal, "-");
     let body = serde_json::to_vec(&Value::Object(error_body(refusal))).unwrap_or_default();
     let mut response = response(status(refusal), "application/json", body.into());
-    retry_after(&mut response);
+    retry_after(&mut response, refusal);
     response
 }
 
@@ -210,7 +207,7 @@ pub(crate) fn refusal_json(refusal: &Refusal) -> Response<Bytes> {
 pub(crate) fn with_cors(mut response: Response<Bytes>) -> Response<Bytes> {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("WWW-Authenticate"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("Retry-After, WWW-Authenticate"));
     response
 }
 
@@ -240,9 +237,9 @@ fn error_body(refusal: &Refusal) -> Map<String, Value> {
     body
 }
 
-fn retry_after(response: &mut Response<Bytes>) {
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_SECONDS));
+fn retry_after(response: &mut Response<Bytes>, refusal: &Refusal) {
+    if let Some(seconds) = refusal.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
 }
 
@@ -253,6 +250,11 @@ fn log(step: &str, refusal: &Refusal, reference: &str) {
     if reason == Reason::TokenMissing {
         // Every client's first contact.
         tracing::debug!(target: "dcr", step, reason = name, "refused");
+        return;
+    }
+    if matches!(reason, Reason::TooManyRequests | Reason::ServerBusy) {
+        // One line each would be a flood of its own; `limits` sums them up.
+        tracing::debug!(target: "dcr", step, reason = name, reference, "refused");
         return;
     }
     match reason.blame() {

@@ -8,6 +8,7 @@ use super::cookies::CookieNames;
 use super::respond::document_response;
 use crate::client::ClientRules;
 use crate::config::Issuer;
+use crate::limits::Endpoint;
 use crate::oauth::metadata;
 use crate::pages::LogoFile;
 use crate::resource::{ValidResource, WELL_KNOWN};
@@ -50,6 +51,22 @@ impl Route {
     pub(crate) fn takes(self, method: &Method) -> bool {
         // OPTIONS was answered before, where it is allowed.
         self.methods().split(", ").any(|m| m == method.as_str() && m != "OPTIONS")
+    }
+
+    /// What its requests count as (ADOPT-14); nothing for documents, which cost nothing.
+    pub(crate) const fn limited_as(self) -> Option<Endpoint> {
+        match self {
+            Self::Document(_) | Self::Logo => None,
+            Self::Register | Self::Registrations => Some(Endpoint::Register),
+            Self::Authorize => Some(Endpoint::Authorize),
+            Self::Consent | Self::Callback => Some(Endpoint::SignIn),
+            Self::Token | Self::Revoke | Self::Introspect => Some(Endpoint::Token),
+        }
+    }
+
+    /// Endpoints that a browser opens, so that a refusal may be a page.
+    pub(crate) const fn is_for_people(self) -> bool {
+        matches!(self, Self::Authorize | Self::Consent | Self::Callback)
     }
 
     /// Endpoints that browser-based clients call from a script. Never those that a person visits.

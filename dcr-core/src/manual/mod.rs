@@ -1,3 +1,4 @@
 //! Documentation as modules.
 
 pub mod decisions;
+pub mod limits;

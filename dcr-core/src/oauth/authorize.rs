@@ -9,6 +9,7 @@ use crate::client::{ClientId, LookedUp, Provenance, ResolvedClient, ValidRedirec
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
+use crate::limits::Asker;
 use crate::seal::b64;
 use crate::store::Target;
 
@@ -36,7 +37,10 @@ pub(crate) struct AuthorizingBrowser<'a> {
     /// The values of the cookie of this name by which an approval is remembered.
     pub(crate) remembered: &'a (dyn Fn(&str) -> Vec<String> + Sync),
     /// Whether a person began the navigation.
+    /// Whether a person began the navigation.
     pub(crate) is_fresh_navigation: bool,
+    /// On whose behalf a metadata document is fetched.
+    pub(crate) asker: Asker<'a>,
 }
 
 /// The consent page to be.
@@ -49,7 +53,7 @@ pub(crate) struct ConsentPrompt {
 impl Inner {
     /// `GET /oauth/authorize`.
     pub(crate) async fn authorize(&self, params: &Params, browser: AuthorizingBrowser<'_>) -> Authorize {
-        let (client, redirect) = match self.who_asks(params).await {
+        let (client, redirect) = match self.who_asks(params, browser.asker).await {
             Ok(resolved) => resolved,
             Err(refusal) => return Authorize::Refuse(refusal),
         };
@@ -74,7 +78,7 @@ impl Inner {
     }
 
     /// Resolves the client and gates its redirect. All refusals of these look alike (AD-14).
-    async fn who_asks(&self, params: &Params) -> Result<(ResolvedClient, ValidRedirect), Refusal> {
+    async fn who_asks(&self, params: &Params, asker: Asker<'_>) -> Result<(ResolvedClient, ValidRedirect), Refusal> {
         let one = |name: &str| {
             let text = format!("{name} must be sent exactly once");
             params.get(name).ok_or_else(|| Refusal::new(Reason::RequestMalformed, text))
@@ -89,7 +93,7 @@ impl Inner {
             // Before its host is asked for anything.
             return Err(Reason::ClientBlocked.into());
         }
-        let looked_up = self.look_up(&id, redirect).await?;
+        let looked_up = self.look_up(&id, redirect, asker).await?;
         let (client, redirect) =
             self.rules.resolve(&self.ring, &id, redirect, &looked_up).map_err(|fault| not_accepted(&fault))?;
         let targets = [Target::ClientId(client.id().clone()), Target::Platform(client.platform().clone())];
@@ -100,7 +104,7 @@ impl Inner {
     }
 
     /// What `resolve` needs to know of an id and is not in it: the client that was imported under it, or its document.
-    async fn look_up(&self, id: &ClientId, redirect: &str) -> Result<LookedUp, Refusal> {
+    async fn look_up(&self, id: &ClientId, redirect: &str, asker: Asker<'_>) -> Result<LookedUp, Refusal> {
         let stored = self.stored_client(id).await?;
         if self.rules.pre_registered.contains_key(id)
             || stored.as_ref().is_some_and(|stored| stored.as_pinned().is_some())
@@ -108,7 +112,7 @@ impl Inner {
             return Ok(LookedUp { stored, ..LookedUp::default() });
         }
         if id.names_a_document() {
-            let document = self.documents.find(id, Some(redirect), self.clock.as_ref()).await;
+            let document = self.documents.find(id, Some(redirect), self.clock.as_ref(), asker).await;
             return Ok(LookedUp { document: Some(document), stored, ..LookedUp::default() });
         }
         Ok(LookedUp { imported: self.imported_client(id).await?, stored, ..LookedUp::default() })

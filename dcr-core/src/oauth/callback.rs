@@ -90,6 +90,7 @@ impl Inner {
             return Err(if refusal.reason() == Reason::UpstreamBusy { Reason::UpstreamFailed.into() } else { refusal });
         }
         let code = params.get("code").ok_or(Reason::CallbackMalformed)?;
+        self.meters.upstream(self.clock.now())?;
         let identity = self
             .provider
             .identify(LoginAnswer {
@@ -232,7 +233,7 @@ impl Inner {
         let location = back.with(&parameters, self.issuer.as_str());
         match reason {
             Reason::UpstreamDenied => Callback::Back { location, state: state.to_owned(), refusal },
-            Reason::UpstreamBusy | Reason::StoreUnavailable => {
+            Reason::UpstreamBusy | Reason::StoreUnavailable | Reason::ServerBusy => {
                 Callback::Refuse { refusal, over: None, way_back: Some(location), forget: None }
             }
             Reason::CallbackUsed | Reason::CallbackMalformed => {

@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
+use crate::limits::Asker;
 use crate::seal::{same_bytes, sha256};
 use crate::session::{AccessToken, Generation, GrantKind, GrantToken, Session, SessionId, UserId};
 use crate::store::Target;
@@ -61,9 +62,14 @@ enum Sight {
 
 impl Inner {
     /// `POST /oauth/introspect`.
-    pub(crate) async fn introspect(&self, headers: &HeaderMap, form: &Params) -> Result<Value, Refusal> {
+    pub(crate) async fn introspect(
+        &self,
+        headers: &HeaderMap,
+        form: &Params,
+        asker: Asker<'_>,
+    ) -> Result<Value, Refusal> {
         check_form(form)?;
-        let (sight, authenticated) = self.sight(headers, form).await?;
+        let (sight, authenticated) = self.sight(headers, form, asker).await?;
         let token = required(form, "token")?;
         let now = self.clock.now();
         let active = match AccessToken::verify(token, self.issuer.as_str(), None, now, &self.ring) {
@@ -109,7 +115,12 @@ impl Inner {
         }
     }
 
-    async fn sight(&self, headers: &HeaderMap, form: &Params) -> Result<(Sight, Option<Authenticated>), Refusal> {
+    async fn sight(
+        &self,
+        headers: &HeaderMap,
+        form: &Params,
+        asker: Asker<'_>,
+    ) -> Result<(Sight, Option<Authenticated>), Refusal> {
         if self.resource_servers.has(headers) {
             return Ok((Sight::Every, None));
         }
@@ -120,7 +131,9 @@ impl Inner {
             None => self.expected_of(&client.id).await?,
         };
         let expected = match expected {
-            Some(expected) if expected.provenance == Provenance::MetadataDocument => self.described(&client).await?,
+            Some(expected) if expected.provenance == Provenance::MetadataDocument => {
+                self.described(&client, asker).await?
+            }
             Some(expected) => expected,
             None => return Err(Reason::ClientAuthentication.into()),
         };
@@ -128,16 +141,17 @@ impl Inner {
             return Err(Reason::ClientAuthentication.into());
         }
         let authenticated = self.authenticate_client(&client, &expected).await?;
+        self.meters.client(&client.id, self.clock.now())?;
         Ok((Sight::Of(client.id), Some(authenticated)))
     }
 
     /// A client whose keys its document names. Its host is asked only for one that signs, and is not blocked.
-    async fn described(&self, client: &ClientCredentials) -> Result<Expected, Refusal> {
+    async fn described(&self, client: &ClientCredentials, asker: Asker<'_>) -> Result<Expected, Refusal> {
         let signs = matches!(client.presented, Presented::Assertion(_));
         if !signs || self.store.blocked(&[Target::ClientId(client.id.clone())]).await?.is_some() {
             return Err(Reason::ClientAuthentication.into());
         }
-        let document = self.documents.find(&client.id, None, self.clock.as_ref()).await.map_err(|fault| {
+        let document = self.documents.find(&client.id, None, self.clock.as_ref(), asker).await.map_err(|fault| {
             if fault.may_pass() { Reason::ClientKeysWithheld } else { Reason::ClientAuthentication }
         })?;
         Ok(Expected {

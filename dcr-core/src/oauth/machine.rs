@@ -43,6 +43,7 @@ impl Inner {
         // By the pin and by nothing else that the id could also be: another way might need no secret.
         let expected = expected_of_pin(&pinned);
         let authenticated = self.authenticate_client(client, &expected).await?;
+        self.meters.client(&client.id, self.clock.now())?;
         if !pinned.machine {
             return Err(Reason::GrantNotAllowed.into());
         }

@@ -79,6 +79,7 @@ impl Inner {
         let authenticated = self.authenticate_client(client, &expected).await?;
         self.code_is_bound(&session, form)?;
         let now = self.clock.now();
+        self.meters.session(session.id, now)?;
         if session.is_alive(now) {
             // Nothing is given for a dead one, so that it makes no row either (I-1).
             self.use_up(&authenticated).await?;
@@ -152,6 +153,7 @@ impl Inner {
                 return Err(refusal);
             }
         };
+        self.meters.session(session.id, now)?;
         self.resource_is_the_sessions(&session, form)?;
         let scope = self.refreshed_scope(&session, form)?;
         if ahead || session.is_alive(now) {

@@ -76,7 +76,11 @@ impl RefusalKind {
             | Reason::ClientMetadata
             | Reason::RedirectNotAllowed
             | Reason::SoftwareStatement => Self::AppFault,
-            Reason::UpstreamBusy | Reason::UpstreamFailed | Reason::StoreUnavailable => Self::Busy,
+            Reason::UpstreamBusy
+            | Reason::UpstreamFailed
+            | Reason::StoreUnavailable
+            | Reason::TooManyRequests
+            | Reason::ServerBusy => Self::Busy,
             Reason::UpstreamInvalid
             | Reason::UpstreamConfiguration
             | Reason::StoreInconsistent

@@ -2,6 +2,7 @@
 
 use std::future::IntoFuture as _;
 use std::io;
+use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
@@ -34,6 +35,8 @@ pub async fn serve(example: Example) -> io::Result<()> {
     let app = app(&example);
     let stop = example.stop.clone();
     let stopping = stop.clone();
+    // With the peer's address, for the limits by address.
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(example.listener, app).with_graceful_shutdown(async move { stopping.requested().await });
     tokio::select! {
         served = server.into_future() => served,

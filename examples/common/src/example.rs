@@ -59,6 +59,8 @@ impl Example {
             .registration(settings.registration)
             .admission(settings.admission)
             .lifetimes(settings.lifetimes)
+            .limits(settings.limits)
+            .trusted_proxies(settings.trusted_proxies)
             .theme(settings.theme)
             .manage_registrations(settings.manages_registrations);
         let builder = settings.resources.iter().fold(builder, |builder, one| builder.resource(one.resource.clone()));

@@ -116,6 +116,14 @@ pub struct Options {
     #[arg(long, env = "DCR_ALLOWED_TENANTS", value_name = "TENANTS")]
     pub allowed_tenants: Option<String>,
 
+    /// Limits against abuse: on, off, or a number from 1 to 1000 of how many times the standard ones [default: on]
+    #[arg(long, env = "DCR_LIMITS", value_name = "LIMITS")]
+    pub limits: Option<String>,
+
+    /// Proxies in front of this server, whose X-Forwarded-For is believed: addresses and networks, by commas
+    #[arg(long, env = "DCR_TRUSTED_PROXIES", value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
+
     /// Life of an authorization code in seconds [default: 60]
     #[arg(long, env = "DCR_CODE_TTL", value_name = "SECONDS")]
     pub code_ttl: Option<String>,

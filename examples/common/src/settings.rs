@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
-use dcr_core::{AdoptionPolicy, DocumentPolicy, Lifetimes, PreRegistered, RegistrationPolicy, Secret, Theme};
+use dcr_core::{
+    AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, Theme, TrustedProxies,
+};
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub(crate) custom_redirects: Vec<String>,
     pub(crate) admission: Admission,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) limits: Limits,
+    pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) resource_server: Option<(String, String)>,
     pub(crate) theme: Theme,
     log: EnvFilter,
@@ -157,6 +161,8 @@ impl Settings {
                 )?,
                 ..Lifetimes::default()
             },
+            limits: parsed("DCR_LIMITS", options.limits.as_deref())?.unwrap_or_default(),
+            trusted_proxies: parsed("DCR_TRUSTED_PROXIES", options.trusted_proxies.as_deref())?.unwrap_or_default(),
             resource_server: options.resource_server.as_deref().map(resource_server).transpose()?,
             theme,
             log: EnvFilter::try_new(options.log.as_deref().unwrap_or("info")).map_err(|error| {
@@ -207,6 +213,8 @@ impl Options {
             allowed_domains,
             allowed_users,
             allowed_tenants,
+            limits,
+            trusted_proxies,
             code_ttl,
             access_token_ttl,
             refresh_idle_ttl,
@@ -244,6 +252,8 @@ impl Options {
             allowed_domains,
             allowed_users,
             allowed_tenants,
+            limits,
+            trusted_proxies,
             code_ttl,
             access_token_ttl,
             refresh_idle_ttl,
@@ -549,6 +559,8 @@ mod tests {
         refused(|options| options.adoption = some("all"), "DCR_ADOPTION");
         refused(|options| options.registration = some("closed"), "DCR_REGISTRATION");
         refused(|options| options.cimd = some("yes"), "DCR_CIMD");
+        refused(|options| options.limits = some("many"), "DCR_LIMITS");
+        refused(|options| options.trusted_proxies = some("nginx"), "DCR_TRUSTED_PROXIES");
         refused(|options| options.code_ttl = some("1m"), "DCR_CODE_TTL");
         refused(|options| options.refresh_grace = some("-1"), "DCR_REFRESH_GRACE");
         refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");

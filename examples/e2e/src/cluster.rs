@@ -85,6 +85,8 @@ impl Cluster {
             ("DCR_AZURE_AUTHORITY", &authority),
             // Tests ask nobody on the internet.
             ("DCR_CIMD", "off"),
+            // Every request comes from the load balancer.
+            ("DCR_LIMITS", "off"),
         ];
         let variables = variables.iter().chain(more).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let all = (0..replicas).map(|n| {

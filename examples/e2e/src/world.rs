@@ -70,6 +70,8 @@ impl World {
             azure_authority: Some(idp.issuer()),
             // Tests ask nobody on the internet.
             cimd: Some("off".to_owned()),
+            // Tests ask more often than a person does.
+            limits: Some("off".to_owned()),
             ..Options::default()
         };
         change(&mut options);

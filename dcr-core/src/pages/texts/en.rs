@@ -176,6 +176,12 @@ const fn advice(reason: Reason) -> &'static str {
         Reason::StoreUnavailable => {
             "This server cannot reach its database at the moment. Nothing was lost. Reload this page in a minute."
         }
+        Reason::TooManyRequests => {
+            "Too many requests came from your network in a short time. Nothing was lost. Wait a minute, then reload this page."
+        }
+        Reason::ServerBusy => {
+            "This server has more to do than it can at the moment. Nothing was lost. Reload this page in a minute."
+        }
         Reason::StoreInconsistent => {
             "This server found damaged data. Tell your administrator, with the reference below."
         }

@@ -170,6 +170,12 @@ const fn advice(reason: Reason) -> &'static str {
         Reason::StoreUnavailable => {
             "현재 이 서버가 데이터베이스에 연결할 수 없습니다. 손실된 데이터는 없습니다. 잠시 후 이 페이지를 새로 고치세요."
         }
+        Reason::TooManyRequests => {
+            "짧은 시간에 회원님의 네트워크에서 요청이 너무 많이 들어왔습니다. 손실된 데이터는 없습니다. 1분쯤 기다린 후 이 페이지를 새로 고치세요."
+        }
+        Reason::ServerBusy => {
+            "현재 이 서버에 처리할 작업이 너무 많습니다. 손실된 데이터는 없습니다. 1분쯤 기다린 후 이 페이지를 새로 고치세요."
+        }
         Reason::StoreInconsistent => {
             "이 서버에서 손상된 데이터가 발견되었습니다. 아래 문의 번호와 함께 관리자에게 알려 주세요."
         }

@@ -2,6 +2,7 @@
 
 mod elsewhere;
 mod flow;
+mod limits;
 mod mcp_session;
 mod metadata;
 mod metadata_documents;
