@@ -1,4 +1,5 @@
 //! Documentation as modules.
 
+pub mod attacks;
 pub mod decisions;
 pub mod limits;
