@@ -1,0 +1,165 @@
+//! One sequence: every move on the model and on the real thing, and everything compared after each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::choose::is_possible;
+use crate::invariants::{Before, Redeemed, check};
+use crate::model::Model;
+use crate::moves::Move;
+use crate::world::{Fresh, Seen, World};
+
+/// How often each move was played, and each outcome seen.
+#[derive(Debug, Default, Clone)]
+pub struct Coverage {
+    /// By kind of move and outcome.
+    pub outcomes: BTreeMap<(&'static str, &'static str), u64>,
+    /// Which call of the store failed, and how often.
+    pub faults: BTreeMap<String, u64>,
+    /// All moves.
+    pub moves: u64,
+    /// Sequences.
+    pub sequences: u64,
+}
+
+/// What a sequence came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Played {
+    /// Of everything that was answered. Two stores that answer the same bytes have the same (I-15).
+    pub digest: u64,
+    /// How many moves were possible.
+    pub moves: u64,
+}
+
+/// What went wrong, and at which move, counted from 0.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Which move.
+    pub at: usize,
+    /// In words.
+    pub what: String,
+}
+
+/// Plays `moves` on a fresh system. Moves that speak of what is not there (since an answer was lost) are left out.
+///
+/// # Errors
+/// [`Failure`] says which move was answered otherwise than the model allows, or which promise is broken.
+pub async fn play(fresh: &Fresh, seed: u64, moves: &[Move], coverage: &mut Coverage) -> Result<Played, Failure> {
+    let mut game =
+        Game { model: Model::default(), world: World::new(fresh, seed).await, redeemed: Redeemed::default() };
+    let mut played = 0;
+    coverage.sequences += 1;
+    for (at, m) in moves.iter().enumerate() {
+        if is_possible(&game.model, m) {
+            coverage.moves += 1;
+            played += 1;
+            game.turn(m, coverage).await.map_err(|what| Failure { at, what })?;
+        }
+    }
+    Ok(Played { digest: game.world.digest(), moves: played })
+}
+
+struct Game {
+    model: Model,
+    world: World,
+    redeemed: Redeemed,
+}
+
+impl Game {
+    async fn turn(&mut self, m: &Move, coverage: &mut Coverage) -> Result<(), String> {
+        let (plain, fault) = match m {
+            Move::Faulty { call, after, inner } => (inner.as_ref(), Some((*call, *after))),
+            plain => (plain, None),
+        };
+        let mut next = self.model.clone();
+        let said = next.apply(plain);
+        self.world.clock.advance(Duration::from_millis(next.now - self.model.now));
+        let counts = self.world.counts;
+        if let Some((call, after)) = fault {
+            self.world.store.arm(call, after);
+        }
+        let seen = self.world.play(plain, &self.model).await;
+        let failed = self.world.store.disarm();
+        if failed.is_some() {
+            next.shaken = Some(next.now);
+        }
+        // New rows have names before their tokens are looked at.
+        let right = said.answers.iter().find(|answer| self.world.fits(plain, &self.model, answer, &seen)).cloned();
+        let unanswered = matches!(&seen, Seen::Refused(503, error) if error == "temporarily_unavailable");
+        let after = match (right, failed) {
+            (Some(answer), _) => {
+                let outcome = if said.answers.len() > 1 && answer != said.answers[0] { "either" } else { said.outcome };
+                *coverage.outcomes.entry((plain.kind(), said.outcome)).or_default() += 1;
+                if outcome == "either" {
+                    *coverage.outcomes.entry((plain.kind(), "the other answer that is right")).or_default() += 1;
+                }
+                self.world.compare(&next).await.map_err(|difference| format!("{difference}\n  after {seen:?}"))?;
+                next
+            }
+            (None, Some(call)) if unanswered => {
+                // Nothing happened, or it happened and nobody was told: the rows say which.
+                let mut nothing = Model { now: next.now, shaken: next.shaken, ..self.model.clone() };
+                if plain.kind() == "sweep" {
+                    nothing.rows = self.model.rows.clone();
+                }
+                let lost = self.model.lost_answer(&next);
+                let (outcome, after) = match self.world.compare(&nothing).await {
+                    Ok(()) => ("503, nothing happened", nothing),
+                    Err(first) => match self.world.compare(&lost).await {
+                        Ok(()) => ("503, it happened", lost),
+                        Err(second) => {
+                            return Err(format!(
+                                "call `{call}` of the store failed, and the rows are neither as before ({first}) nor as after \
+                                 the move ({second})"
+                            ));
+                        }
+                    },
+                };
+                *coverage.outcomes.entry(("failing store", outcome)).or_default() += 1;
+                after
+            }
+            (None, _) => {
+                return Err(format!("the model says {:?} ({}), the answer was {seen:?}", said.answers, said.outcome));
+            }
+        };
+        if let Some(call) = failed {
+            let when = if fault.is_some_and(|(_, after)| after) { "after" } else { "before" };
+            *coverage.faults.entry(format!("{call} {when}")).or_default() += 1;
+        }
+        let before = Before { model: &self.model, counts };
+        if !(unanswered && failed.is_some()) {
+            check(&before, plain, &said, &seen, &self.world, &mut self.redeemed).await?;
+        }
+        self.model = after;
+        Ok(())
+    }
+}
+
+impl Coverage {
+    /// Adds what another run saw.
+    pub fn add(&mut self, other: &Self) {
+        for (outcome, times) in &other.outcomes {
+            *self.outcomes.entry(*outcome).or_default() += times;
+        }
+        for (fault, times) in &other.faults {
+            *self.faults.entry(fault.clone()).or_default() += times;
+        }
+        self.moves += other.moves;
+        self.sequences += other.sequences;
+    }
+
+    /// A table of it.
+    #[must_use]
+    pub fn table(&self) -> String {
+        let mut table = format!("{} moves in {} sequences\n", self.moves, self.sequences);
+        for ((kind, outcome), times) in &self.outcomes {
+            table.push_str(&format!("  {times:>7}  {kind:<18} {outcome}\n"));
+        }
+        table.push_str("  calls of the store that failed, before or after their effect:\n");
+        for (call, times) in &self.faults {
+            table.push_str(&format!("  {times:>7}  {call}\n"));
+        }
+        table
+    }
+}
+
