@@ -105,6 +105,8 @@ pub struct Access {
     pub client: Client,
     pub resource: Resource,
     pub scope: Scope,
+    /// When its session was opened.
+    opened: u64,
     key: Key,
     expires: u64,
 }
@@ -554,18 +556,19 @@ impl Model {
             client: session.page.client,
             resource: session.page.resource(),
             scope,
+            opened: session.created,
             key,
             expires: until / SECOND * SECOND,
         });
         verdict(outcome, Answer::Tokens { refresh, access, scope, seconds: (until - self.now) / SECOND })
     }
 
-    /// The access token, if it has not lapsed, and its session, if there is one of the same person.
+    /// The access token, if it has not lapsed, and its session, unless that is one of the same id in a fresh database.
     fn access(&self, token: Token) -> Option<(Access, &Session)> {
         let Token::Access(n) = token else { return None };
         let access = self.known.access[n as usize];
         let session = self.rows.sessions.get(&access.sign_in)?;
-        let good = self.ring.opens(access.key) && self.now < access.expires && session.person == access.person;
+        let good = self.ring.opens(access.key) && self.now < access.expires && session.created == access.opened;
         good.then_some((access, session))
     }
 
