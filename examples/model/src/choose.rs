@@ -5,7 +5,7 @@ use proptest::sample::select;
 use proptest::strategy::{BoxedStrategy, Union};
 use proptest_state_machine::ReferenceStateMachine;
 
-use crate::model::{Model, Page};
+use crate::model::{Model, Page, TRANSACTION};
 use crate::moves::{
     Act, App, Ask, Caller, Client, Detail, Grant, Login, Move, Person, Platform, Redirect, Rekey, Resource, Shown,
     Target, Token,
@@ -13,10 +13,8 @@ use crate::moves::{
 
 const BROWSERS: u8 = 3;
 /// Around every lifetime of the model, in milliseconds: a move takes one more.
-const WAITS: [u64; 14] = [
-    1_000, 4_998, 9_998, 9_999, 10_000, 29_998, 29_999, 30_000, 59_999, 120_000, 600_000, 900_000, 93_600_000,
-    176_400_000,
-];
+const WAITS: [u64; 9] = [1_000, 4_998, 9_998, 9_999, 10_000, 29_998, 29_999, 30_000, 59_999];
+const LONG_WAITS: [u64; 6] = [120_000, 600_000, 900_000, 7_200_000, 93_600_000, 176_400_000];
 
 /// The sequences of moves, for `proptest_state_machine`.
 #[derive(Debug)]
@@ -33,10 +31,11 @@ impl ReferenceStateMachine for Moves {
     fn transitions(model: &Model) -> BoxedStrategy<Move> {
         let plain = plain(model);
         let sound = Union::new_weighted(plain.clone());
-        let faulty = (0_u8..3, any::<bool>(), Union::new_weighted(plain)).prop_map(|(call, after, inner)| match inner {
-            Move::Wait { .. } | Move::Restart(_) | Move::LoseDatabase => inner,
-            inner => Move::Faulty { call, after, inner: Box::new(inner) },
-        });
+        let faulty =
+            (0_u8..3, any::<bool>(), Union::new_weighted(plain)).prop_map(|(call, after, inner)| match inner {
+                Move::Wait { .. } | Move::Restart(_) | Move::LoseDatabase => inner,
+                inner => Move::Faulty { call, after, inner: Box::new(inner) },
+            });
         prop_oneof![14 => sound, 1 => faulty].boxed()
     }
 
@@ -105,11 +104,21 @@ fn plain(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
     all
 }
 
+/// Whether the newest page waits for its decision, and can still have it.
+fn is_undecided(model: &Model) -> bool {
+    let waits = |(n, page): (&u32, &Page)| {
+        let decided = model.known.sign_ins.values().any(|t| t.page.number == *n);
+        !decided && model.ring.opens(page.key) && model.now - page.begun < TRANSACTION
+    };
+    model.known.pages.last_key_value().is_some_and(waits)
+}
+
 fn beginnings(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
     let known = &model.known;
-    let few = if known.registered.len() < 4 { 5 } else { 1 };
+    let few = if known.registered.len() < 4 { 4 } else { 1 };
     let page = known.pages.keys().last().map_or(1, |page| page + 1);
-    let mut usual = vec![Client::Unknown(0), Client::Unknown(0), Client::Unknown(1), Client::Unknown(2), Client::Pinned];
+    let mut usual =
+        vec![Client::Unknown(0), Client::Unknown(0), Client::Unknown(1), Client::Unknown(2), Client::Pinned];
     usual.extend(known.registered.iter().rev().flat_map(|id| [*id, *id]));
     let mut odd: Vec<_> = (0..4).map(Client::Unadoptable).collect();
     odd.extend(known.registered.iter().filter_map(|id| match id {
@@ -128,11 +137,13 @@ fn beginnings(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
         (0..BROWSERS, mostly(homes, Redirect::ALL.to_vec()), ask)
             .prop_map(move |(browser, redirect, ask)| Move::Authorize { page, browser, client, redirect, ask })
     });
-    vec![
-        (few, select(App::ALL.to_vec()).prop_map(Move::Register).boxed()),
-        (1, Just(Move::RegisterCrooked).boxed()),
-        (10, authorize.boxed()),
-    ]
+    let register = (select(App::ALL.to_vec()), 0_u8..12).prop_map(|(app, odd)| match odd {
+        11 => Move::RegisterCrooked,
+        _ => Move::Register(app),
+    });
+    // What was begun goes on first.
+    let begun = if is_undecided(model) { 2 } else { 9 };
+    vec![(few, register.boxed()), (begun, authorize.boxed())]
 }
 
 fn sign_ins(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
@@ -151,20 +162,28 @@ fn sign_ins(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
                 },
             )
         });
-        all.push((12, decide.boxed()));
+        all.push((if is_undecided(model) { 14 } else { 1 }, decide.boxed()));
     }
-    let open: Vec<_> = known.jars.iter().flat_map(|(browser, held)| held.iter().map(|id| (*id, *browser))).collect();
+    let is_open = |id: &u32| {
+        let transaction = &known.sign_ins[id];
+        model.ring.opens(transaction.key) && model.now - transaction.approved < TRANSACTION
+    };
+    let held = known.jars.iter().flat_map(|(browser, held)| held.iter().map(|id| (*id, *browser)));
+    let open: Vec<_> = held.filter(|(id, _)| is_open(id)).collect();
     let past: Vec<_> = known.sign_ins.iter().rev().take(5).map(|(id, t)| (*id, t.page.browser)).collect();
     if !past.is_empty() {
-        let weight = if open.is_empty() { 2 } else { 14 };
+        // In a fresh database an old cookie opens a session anew.
+        let lost = model.rows.people.is_empty() && !known.grants.is_empty();
+        let weight = if open.is_empty() && !lost { 2 } else { 14 };
         let login = mostly(
             vec![Login::Of(Person::Ada), Login::Of(Person::Ada), Login::Of(Person::Bob)],
             vec![Login::Of(Person::Mallory), Login::Denied, Login::Busy, Login::Invalid],
         );
-        let newest: Vec<_> = open.into_iter().rev().collect();
+        let newest: Vec<_> = if lost { Vec::new() } else { open.into_iter().rev().collect() };
         let callback = (mostly(newest, past), login).prop_flat_map(move |((sign_in, home), login)| {
-            (mostly(vec![home], browsers()), prop::bool::weighted(0.15))
-                .prop_map(move |(browser, again)| Move::Callback { sign_in, browser, login, again: again && browser == home })
+            (mostly(vec![home], browsers()), prop::bool::weighted(if lost { 0.7 } else { 0.15 })).prop_map(
+                move |(browser, again)| Move::Callback { sign_in, browser, login, again: again && browser == home },
+            )
         });
         all.push((weight, callback.boxed()));
     }
@@ -193,7 +212,11 @@ fn tokens(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
     let mut all = Vec::new();
     let newest: Vec<Grant> = known.grants.iter().rev().take(14).copied().collect();
     let is_open = |grant: &Grant| {
-        model.rows.sessions.get(&grant.sign_in).is_some_and(|s| s.is_alive(model.now) && s.generation == grant.generation)
+        model
+            .rows
+            .sessions
+            .get(&grant.sign_in)
+            .is_some_and(|s| s.is_alive(model.now) && s.generation == grant.generation)
     };
     for redeems in [true, false] {
         let of_kind: Vec<_> = newest.iter().filter(|g| (g.generation == 0) == redeems).copied().collect();
@@ -202,10 +225,10 @@ fn tokens(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
         }
         let open: Vec<_> = of_kind.iter().filter(|grant| is_open(grant)).copied().collect();
         let weight = match (redeems, open.is_empty()) {
-            (true, false) => 14,
-            (true, true) => 3,
-            (false, false) => 12,
-            (false, true) => 5,
+            (true, false) => 18,
+            (true, true) => 4,
+            (false, false) => 22,
+            (false, true) => 6,
         };
         // Not only what is open: replays are what is interesting of a refresh token.
         let which = if redeems { mostly(open, of_kind) } else { select(of_kind).boxed() };
@@ -250,8 +273,11 @@ fn tokens(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
                 Token::Grant(grant) => grant.sign_in,
                 Token::Access(n) => here.known.access[n as usize].sign_in,
             };
-            (clients(&here, sign_in), shown(&here, sign_in))
-                .prop_map(move |(client, shown)| Move::Revoke { token, client, shown })
+            (clients(&here, sign_in), shown(&here, sign_in)).prop_map(move |(client, shown)| Move::Revoke {
+                token,
+                client,
+                shown,
+            })
         });
         all.push((2, revoked.boxed()));
     }
@@ -272,7 +298,7 @@ fn operations(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
     let mut all = vec![
         (2, operate(vec![Act::End, Act::Block, Act::Unblock], targets)),
         (1, Just(Move::Sweep).boxed()),
-        (5, select(WAITS.to_vec()).prop_map(|milliseconds| Move::Wait { milliseconds }).boxed()),
+        (5, mostly(WAITS.to_vec(), LONG_WAITS.to_vec()).prop_map(|milliseconds| Move::Wait { milliseconds }).boxed()),
         (2, select(possible_rekeys(model)).prop_map(Move::Restart).boxed()),
     ];
     if !model.rows.blocks.is_empty() {
@@ -285,6 +311,7 @@ fn operations(model: &Model) -> Vec<(u32, BoxedStrategy<Move>)> {
 }
 
 fn possible_rekeys(model: &Model) -> Vec<Rekey> {
-    let all = [Rekey::Same, Rekey::Add, Rekey::Promote, Rekey::Retire, Rekey::Drop, Rekey::Lose];
-    all.into_iter().filter(|rekey| is_possible(model, &Move::Restart(*rekey))).collect()
+    let rotation = [Rekey::Same, Rekey::Add, Rekey::Promote, Rekey::Promote, Rekey::Retire, Rekey::Retire];
+    let all = [rotation, rotation, [Rekey::Same, Rekey::Same, Rekey::Add, Rekey::Add, Rekey::Drop, Rekey::Lose]];
+    all.into_iter().flatten().filter(|rekey| is_possible(model, &Move::Restart(*rekey))).collect()
 }

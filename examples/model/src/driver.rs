@@ -42,7 +42,11 @@ impl World {
                 let mut form = vec![("request", form.as_str()), ("decision", "approve")];
                 if *meddles {
                     // CONS-06: nothing else of the form counts.
-                    form.extend([("redirect_uri", Redirect::Evil.uri()), ("client_id", "another"), ("scope", "mcp:admin")]);
+                    form.extend([
+                        ("redirect_uri", Redirect::Evil.uri()),
+                        ("client_id", "another"),
+                        ("scope", "mcp:admin"),
+                    ]);
                 }
                 seen(&self.browse(*browser, None, "/oauth/consent", Some(&form)).await)
             }
@@ -209,15 +213,17 @@ impl World {
                 self.forms.insert(*page, form.clone());
                 true
             }
-            (Answer::Back(redirect, error), Seen::Sent(to)) => self.came_back(m, model, *redirect, to).is_some_and(|query| {
-                query.get("error").is_some_and(|e| e == error) && !query.contains_key("code")
-            }),
+            (Answer::Back(redirect, error), Seen::Sent(to)) => self
+                .came_back(m, model, *redirect, to)
+                .is_some_and(|query| query.get("error").is_some_and(|e| e == error) && !query.contains_key("code")),
             (Answer::Login { select_account }, Seen::Sent(to)) => {
                 let Move::Approve { sign_in, browser, .. } = m else { return false };
                 let Some(query) = query_of(to).filter(|_| to.starts_with(UPSTREAM)) else { return false };
                 let asks = query.get("prompt").is_some_and(|prompt| prompt == "select_account");
                 let state = query.get("state").cloned().unwrap_or_default();
-                let named = |(name, _): &(&String, &String)| name.starts_with("__Host-dcr-tx-") && state.starts_with(&name[14..]);
+                let named = |(name, _): &(&String, &String)| {
+                    name.starts_with("__Host-dcr-tx-") && state.starts_with(&name[14..])
+                };
                 let jar = self.jars.entry(*browser).or_default();
                 let Some((name, value)) = jar.iter().find(named) else { return false };
                 let cookie = (name.clone(), value.clone());
@@ -226,7 +232,8 @@ impl World {
             }
             (Answer::Code(redirect, code), Seen::Sent(to)) => {
                 let Some(query) = self.came_back(m, model, *redirect, to) else { return false };
-                query.get("code").is_some_and(|text| keep(&mut self.grants, *code, text)) && !query.contains_key("error")
+                query.get("code").is_some_and(|text| keep(&mut self.grants, *code, text))
+                    && !query.contains_key("error")
             }
             (
                 Answer::Tokens { refresh, access, scope, seconds },
@@ -258,7 +265,8 @@ impl World {
         redirect: Redirect,
         to: &str,
     ) -> Option<std::collections::BTreeMap<String, String>> {
-        let query = query_of(to).filter(|_| to.strip_prefix(redirect.uri()).is_some_and(|rest| rest.starts_with('?')))?;
+        let query =
+            query_of(to).filter(|_| to.strip_prefix(redirect.uri()).is_some_and(|rest| rest.starts_with('?')))?;
         let state = match m {
             Move::Authorize { ask: Ask::TwoStates, .. } => None,
             Move::Authorize { page, .. } | Move::Deny { page, .. } => Some(state_of(*page)),

@@ -124,7 +124,9 @@ async fn on_the_record(m: &Move, said: &Verdict, world: &World) -> Result<(), St
         (Move::Callback { sign_in, .. }, outcome) if outcome.starts_with("signed in") => {
             (sign_in, [EventKind::SignedIn, EventKind::Adopted])
         }
-        (Move::Redeem { code: grant, .. } | Move::Refresh { token: grant, .. }, outcome) if outcome.ends_with("ended") => {
+        (Move::Redeem { code: grant, .. } | Move::Refresh { token: grant, .. }, outcome)
+            if outcome.ends_with("ended") =>
+        {
             (&grant.sign_in, [EventKind::Anomaly, EventKind::Anomaly])
         }
         _ => return Ok(()),

@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::moves::{
-    Act, App, Ask, Browser, Caller, Client, Detail, Grant, Key, Login, Move, Person, Platform, Redirect, Rekey, Resource,
-    Shown, Software, Target, Token,
+    Act, App, Ask, Browser, Caller, Client, Detail, Grant, Key, Login, Move, Person, Platform, Redirect, Rekey,
+    Resource, Shown, Software, Target, Token,
 };
 
 const SECOND: u64 = 1_000;
 const CODE: u64 = 60 * SECOND;
-const TRANSACTION: u64 = 600 * SECOND;
+/// From the page to the approval, and from there to the callback.
+pub const TRANSACTION: u64 = 600 * SECOND;
 const ACCESS: u64 = 900 * SECOND;
 const GRACE: u64 = 30 * SECOND;
 const DOUBLE_SUBMIT: u64 = 10 * SECOND;
@@ -24,9 +25,9 @@ pub const ABSOLUTE: u64 = 3 * DAY;
 /// Rows stay for so long when they are over.
 const KEPT: u64 = DAY + 3_600 * SECOND;
 /// Live sessions, and remembered ids, of a connection in the model's server; approved transactions of a browser.
-pub const SESSIONS: usize = 3;
+pub const SESSIONS: usize = 2;
 /// See [`SESSIONS`].
-pub const ALIASES: usize = 3;
+pub const ALIASES: usize = 2;
 const OPEN: usize = 4;
 
 pub type Scope = &'static [&'static str];
@@ -70,15 +71,15 @@ pub struct Page {
     pub redirect: Redirect,
     pub provenance: Provenance,
     pub ask: Ask,
-    key: Key,
-    begun: u64,
+    pub key: Key,
+    pub begun: u64,
 }
 
 #[derive(Debug, Clone)]
 pub struct Transaction {
     pub page: Page,
-    key: Key,
-    approved: u64,
+    pub key: Key,
+    pub approved: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -196,7 +197,9 @@ impl Page {
         match (self.provenance, self.client, self.redirect.platform()) {
             (_, _, platform @ (Platform::Claude | Platform::ChatGpt)) => Software::Of(platform),
             (Provenance::Pinned, ..) => Software::Pinned,
-            (Provenance::Sealed, Client::Sealed(App::Editor | App::EditorAtWork, ..), _) => Software::Named(App::Editor),
+            (Provenance::Sealed, Client::Sealed(App::Editor | App::EditorAtWork, ..), _) => {
+                Software::Named(App::Editor)
+            }
             (Provenance::Sealed, Client::Sealed(app, ..), _) if !app.has_secret() => Software::Named(app),
             (Provenance::Sealed, client, _) => Software::Alone(client),
             (Provenance::Adopted, ..) => Software::Unnamed(self.redirect.but_for_port()),
@@ -218,9 +221,9 @@ impl Model {
     /// What happens, and what is answered.
     pub fn apply(&mut self, m: &Move) -> Verdict {
         self.now += 1;
-        let swept = self.sign_in_of(m).filter(|id| {
-            self.rows.sessions.get(id).is_some_and(|session| session.is_long_over(self.now))
-        });
+        let swept = self
+            .sign_in_of(m)
+            .filter(|id| self.rows.sessions.get(id).is_some_and(|session| session.is_long_over(self.now)));
         let without = swept.map(|id| {
             let mut other = self.clone();
             other.rows.sessions.remove(&id);
@@ -248,7 +251,9 @@ impl Model {
             }
             Move::Deny { page, browser } => match self.decides(page, browser) {
                 Err(verdict) => verdict,
-                Ok(page) if page.redirect.platform() == Platform::Other => refused("denied: a page", 403, "access_denied"),
+                Ok(page) if page.redirect.platform() == Platform::Other => {
+                    refused("denied: a page", 403, "access_denied")
+                }
                 Ok(page) => verdict("denied: back", Answer::Back(page.redirect, "access_denied")),
             },
             Move::Approve { page, browser, sign_in, .. } => match self.decides(page, browser) {
@@ -303,7 +308,8 @@ impl Model {
         let Some(provenance) = self.resolve(client, redirect) else {
             return refused("authorize: not accepted", 400, "invalid_client");
         };
-        if [Target::Client(client), Target::Platform(redirect.platform())].iter().any(|t| self.rows.blocks.contains(t)) {
+        if [Target::Client(client), Target::Platform(redirect.platform())].iter().any(|t| self.rows.blocks.contains(t))
+        {
             return refused("authorize: blocked", 403, "access_denied");
         }
         let error = match ask {
@@ -311,7 +317,9 @@ impl Model {
             Ask::NoChallenge | Ask::PlainChallenge | Ask::TwoStates => "invalid_request",
             _ => {
                 let (key, begun) = (self.ring.seals(), self.now);
-                self.known.pages.insert(page, Page { number: page, browser, client, redirect, provenance, ask, key, begun });
+                self.known
+                    .pages
+                    .insert(page, Page { number: page, browser, client, redirect, provenance, ask, key, begun });
                 self.known.jars.entry(browser).or_default();
                 return verdict("a consent page", Answer::Consent);
             }
@@ -584,13 +592,15 @@ impl Model {
         let mut answer = match session.ended {
             None => verdict("used", yes),
             // In this process at once, in others within the bound of the feed.
-            Some((at, _, false)) if self.now - at <= FEED => {
-                Verdict { outcome: "use: just ended elsewhere", answers: vec![Answer::Refused(401, "invalid_token"), yes] }
-            }
+            Some((at, _, false)) if self.now - at <= FEED => Verdict {
+                outcome: "use: just ended elsewhere",
+                answers: vec![Answer::Refused(401, "invalid_token"), yes],
+            },
             // While the store did not answer, the feed may be late.
-            Some((at, ..)) if self.shaken.is_some_and(|shaken| at <= shaken && self.now - shaken <= FEED) => {
-                Verdict { outcome: "use: just ended elsewhere", answers: vec![Answer::Refused(401, "invalid_token"), yes] }
-            }
+            Some((at, ..)) if self.shaken.is_some_and(|shaken| at <= shaken && self.now - shaken <= FEED) => Verdict {
+                outcome: "use: just ended elsewhere",
+                answers: vec![Answer::Refused(401, "invalid_token"), yes],
+            },
             Some(_) => no("use: ended"),
         };
         if self.shaken.is_some_and(|shaken| self.now - shaken <= FEED) {
@@ -616,9 +626,10 @@ impl Model {
             return refused("introspect: not allowed", 401, "invalid_client");
         }
         let active = match token {
-            Token::Access(_) => self.access(token).filter(|(_, s)| s.ended.is_none() && self.now < s.absolute).map(
-                |(access, session)| (access.sign_in, session, access.scope),
-            ),
+            Token::Access(_) => self
+                .access(token)
+                .filter(|(_, s)| s.ended.is_none() && self.now < s.absolute)
+                .map(|(access, session)| (access.sign_in, session, access.scope)),
             Token::Grant(grant) => {
                 let session = self.rows.sessions.get(&grant.sign_in).filter(|s| s.is_alive(self.now));
                 let current = |s: &&Session| grant.generation > 0 && s.generation == grant.generation;

@@ -216,25 +216,74 @@ pub enum Rekey {
 pub enum Move {
     Register(App),
     RegisterCrooked,
-    Authorize { page: u32, browser: Browser, client: Client, redirect: Redirect, ask: Ask },
-    Deny { page: u32, browser: Browser },
+    Authorize {
+        page: u32,
+        browser: Browser,
+        client: Client,
+        redirect: Redirect,
+        ask: Ask,
+    },
+    Deny {
+        page: u32,
+        browser: Browser,
+    },
     /// With fields in the form that want to change the request, if it meddles.
-    Approve { page: u32, browser: Browser, sign_in: u32, meddles: bool },
+    Approve {
+        page: u32,
+        browser: Browser,
+        sign_in: u32,
+        meddles: bool,
+    },
     /// With a cookie that the server has dropped, if it is a second tab of the same browser.
-    Callback { sign_in: u32, browser: Browser, login: Login, again: bool },
-    Redeem { code: Grant, client: Client, shown: Shown, detail: Detail },
-    Refresh { token: Grant, client: Client, shown: Shown, detail: Detail },
-    Use { token: Token, at: Resource },
-    Introspect { token: Token, by: Caller },
-    Revoke { token: Token, client: Client, shown: Shown },
+    Callback {
+        sign_in: u32,
+        browser: Browser,
+        login: Login,
+        again: bool,
+    },
+    Redeem {
+        code: Grant,
+        client: Client,
+        shown: Shown,
+        detail: Detail,
+    },
+    Refresh {
+        token: Grant,
+        client: Client,
+        shown: Shown,
+        detail: Detail,
+    },
+    Use {
+        token: Token,
+        at: Resource,
+    },
+    Introspect {
+        token: Token,
+        by: Caller,
+    },
+    Revoke {
+        token: Token,
+        client: Client,
+        shown: Shown,
+    },
     /// In the server, or by the `dcr` command beside it.
-    Operate { act: Act, target: Target, beside: bool },
+    Operate {
+        act: Act,
+        target: Target,
+        beside: bool,
+    },
     Sweep,
-    Wait { milliseconds: u64 },
+    Wait {
+        milliseconds: u64,
+    },
     Restart(Rekey),
     LoseDatabase,
     /// The n-th call of the store during the move fails: before it has an effect, or after it.
-    Faulty { call: u8, after: bool, inner: Box<Move> },
+    Faulty {
+        call: u8,
+        after: bool,
+        inner: Box<Move>,
+    },
 }
 
 impl Move {

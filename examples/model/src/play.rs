@@ -9,6 +9,83 @@ use crate::model::Model;
 use crate::moves::Move;
 use crate::world::{Fresh, Seen, World};
 
+/// Every kind of move, and what may come of it.
+const OUTCOMES: &[(&str, &str)] = &[
+    ("approve", "approved"),
+    ("approve", "consent: expired"),
+    ("approve", "consent: no cookie"),
+    ("approve", "consent: not yours"),
+    ("authorize", "a consent page"),
+    ("authorize", "authorize: blocked"),
+    ("authorize", "authorize: malformed"),
+    ("authorize", "authorize: not accepted"),
+    ("authorize", "authorize: wrong, a page"),
+    ("authorize", "authorize: wrong, back"),
+    ("block", "blocked"),
+    ("callback", "callback: blocked"),
+    ("callback", "callback: denied"),
+    ("callback", "callback: expired"),
+    ("callback", "callback: invalid"),
+    ("callback", "callback: not admitted"),
+    ("callback", "callback: other browser"),
+    ("callback", "callback: upstream busy"),
+    ("callback", "callback: used"),
+    ("callback", "signed in"),
+    ("callback", "signed in, adopted"),
+    ("callback", "signed in, one evicted"),
+    ("deny", "consent: expired"),
+    ("deny", "consent: no cookie"),
+    ("deny", "consent: not yours"),
+    ("deny", "denied: a page"),
+    ("deny", "denied: back"),
+    ("end", "ended"),
+    ("failing store", "503, it happened"),
+    ("failing store", "503, nothing happened"),
+    ("introspect", "introspect: active"),
+    ("introspect", "introspect: inactive"),
+    ("introspect", "introspect: not allowed"),
+    ("lose the database", "a fresh database"),
+    ("redeem", "redeem: again"),
+    ("redeem", "redeem: another client"),
+    ("redeem", "redeem: another resource"),
+    ("redeem", "redeem: another secret"),
+    ("redeem", "redeem: no session"),
+    ("redeem", "redeem: replayed, ended"),
+    ("redeem", "redeem: too late"),
+    ("redeem", "redeem: wrong"),
+    ("redeem", "redeemed"),
+    ("redeem", "token: of no key, known client"),
+    ("redeem", "token: of no key, register anew"),
+    ("refresh", "refresh: ahead of its row"),
+    ("refresh", "refresh: another client"),
+    ("refresh", "refresh: another resource"),
+    ("refresh", "refresh: another secret"),
+    ("refresh", "refresh: no session"),
+    ("refresh", "refresh: over"),
+    ("refresh", "refresh: replayed, ended"),
+    ("refresh", "refresh: superseded"),
+    ("refresh", "refresh: wider"),
+    ("refresh", "refreshed"),
+    ("refresh", "refreshed within the grace"),
+    ("refresh", "token: of no key, known client"),
+    ("refresh", "token: of no key, register anew"),
+    ("register", "register: no such redirect"),
+    ("register", "registered"),
+    ("restart", "restarted"),
+    ("revoke", "revoke: not allowed"),
+    ("revoke", "revoke: nothing"),
+    ("revoke", "revoked"),
+    ("sweep", "swept"),
+    ("unblock", "unblock: nothing"),
+    ("unblock", "unblocked"),
+    ("use", "use: another resource"),
+    ("use", "use: ended"),
+    ("use", "use: just ended elsewhere"),
+    ("use", "use: no good"),
+    ("use", "used"),
+    ("wait", "time passes"),
+];
+
 /// How often each move was played, and each outcome seen.
 #[derive(Debug, Default, Clone)]
 pub struct Coverage {
@@ -148,6 +225,12 @@ impl Coverage {
         self.sequences += other.sequences;
     }
 
+    /// The outcomes that the model knows and that never came up.
+    #[must_use]
+    pub fn unseen(&self) -> Vec<(&'static str, &'static str)> {
+        OUTCOMES.iter().filter(|outcome| !self.outcomes.contains_key(outcome)).copied().collect()
+    }
+
     /// A table of it.
     #[must_use]
     pub fn table(&self) -> String {
@@ -162,4 +245,3 @@ impl Coverage {
         table
     }
 }
-

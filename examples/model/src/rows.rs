@@ -82,7 +82,11 @@ impl World {
                 return Err(format!("{key:?} has a row and should not"));
             };
             let aliases: Vec<_> = aliases.iter().map(|(client, _)| self.id(*client)).collect();
-            same!(format!("aliases of {key:?}"), connection.aliases.iter().map(|a| a.to_string()).collect::<Vec<_>>(), aliases);
+            same!(
+                format!("aliases of {key:?}"),
+                connection.aliases.iter().map(|a| a.to_string()).collect::<Vec<_>>(),
+                aliases
+            );
             for row in &sessions {
                 let Some((id, session)) =
                     by_time.get(&row.created_at).and_then(|id| Some((*id, model.rows.sessions.get(id)?)))

@@ -5,9 +5,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::Strategy as _;
-use proptest::test_runner::{
-    Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner,
-};
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 use proptest_state_machine::ReferenceStateMachine as _;
 
 use crate::choose::Moves;

@@ -84,7 +84,8 @@ async fn engine(
         refresh_absolute: Duration::from_millis(ABSOLUTE),
         ..Lifetimes::default()
     };
-    let tools = Server::new("/mcp", "Tools").scope("mcp", "Use the tools").optional_scope("mcp:admin", "Change settings");
+    let tools =
+        Server::new("/mcp", "Tools").scope("mcp", "Use the tools").optional_scope("mcp:admin", "Change settings");
     DcrEngine::builder(ISSUER)
         .resource(tools)
         .resource(Server::new("/notes", "Notes").scope("notes", "Read your notes"))
