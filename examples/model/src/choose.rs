@@ -195,6 +195,12 @@ fn clients(model: &Model, sign_in: u32) -> BoxedStrategy<Client> {
     let own = model.known.sign_ins.get(&sign_in).map(|t| t.page.client);
     let mut others = vec![Client::Unknown(0), Client::Unknown(1), Client::Unknown(2), Client::Pinned];
     others.extend(&model.known.registered);
+    // Above all what the same person is known by in the same connection.
+    if let Some(session) = model.rows.sessions.get(&sign_in) {
+        let aliases = model.rows.connections.get(&(session.person, session.software));
+        let aliases: Vec<_> = aliases.into_iter().flatten().map(|(alias, _)| *alias).collect();
+        others.extend(aliases.iter().cycle().take(aliases.len() * 6));
+    }
     mostly(own.into_iter().collect(), others)
 }
 
