@@ -201,7 +201,10 @@ fn clients(model: &Model, sign_in: u32) -> BoxedStrategy<Client> {
         let aliases: Vec<_> = aliases.into_iter().flatten().map(|(alias, _)| *alias).collect();
         others.extend(aliases.iter().cycle().take(aliases.len() * 6));
     }
-    mostly(own.into_iter().collect(), others)
+    match own {
+        Some(own) => prop_oneof![4 => Just(own), 1 => select(others)].boxed(),
+        None => select(others).boxed(),
+    }
 }
 
 fn shown(model: &Model, sign_in: u32) -> BoxedStrategy<Shown> {

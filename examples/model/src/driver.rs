@@ -172,7 +172,7 @@ impl World {
         seen(&self.post(path, &fields, None).await)
     }
 
-    async fn operate(&mut self, act: Act, target: Target, beside: bool) -> Seen {
+    async fn operate(&self, act: Act, target: Target, beside: bool) -> Seen {
         use dcr_core::store::Target as Real;
         let real = match target {
             Target::Person(person) => Real::User(user_id(person)),

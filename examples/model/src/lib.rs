@@ -17,6 +17,6 @@ mod run;
 mod world;
 
 pub use self::faults::FaultyStore;
-pub use self::play::{Coverage, Failure, Played, play};
+pub use self::play::{Coverage, Failure, Look, Played, play};
 pub use self::run::{Found, Plan, run};
 pub use self::world::Fresh;

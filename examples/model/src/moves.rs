@@ -282,7 +282,7 @@ pub enum Move {
     Faulty {
         call: u8,
         after: bool,
-        inner: Box<Move>,
+        inner: Box<Self>,
     },
 }
 
@@ -310,6 +310,24 @@ impl Move {
             Self::LoseDatabase => "lose the database",
             Self::Faulty { .. } => "failing store",
         }
+    }
+}
+
+impl Move {
+    /// Whether it can change a row.
+    #[must_use]
+    pub const fn may_write(&self) -> bool {
+        matches!(
+            self,
+            Self::Callback { .. }
+                | Self::Redeem { .. }
+                | Self::Refresh { .. }
+                | Self::Revoke { .. }
+                | Self::Operate { .. }
+                | Self::Sweep
+                | Self::LoseDatabase
+                | Self::Faulty { .. }
+        )
     }
 }
 

@@ -11,7 +11,7 @@ use proptest_state_machine::ReferenceStateMachine as _;
 use crate::choose::Moves;
 use crate::model::Model;
 use crate::moves::Move;
-use crate::play::{Coverage, Failure, Played, play};
+use crate::play::{Coverage, Failure, Look, Played, play};
 use crate::world::Fresh;
 
 /// Moves of one sequence.
@@ -35,7 +35,8 @@ impl Plan {
     pub fn from_environment(moves: u64) -> Self {
         let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
         let time = number("DCR_MODEL_SECONDS").map(Duration::from_secs);
-        let moves = number("DCR_MODEL_MOVES").unwrap_or(if time.is_some() { u64::MAX } else { moves });
+        let until_then = if time.is_some() { u64::MAX } else { moves };
+        let moves = number("DCR_MODEL_MOVES").unwrap_or(until_then);
         Self { seed: number("DCR_MODEL_SEED").unwrap_or(20_261_126), moves, time }
     }
 }
@@ -118,9 +119,10 @@ fn both(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure { at: 0, what: error.to_string() })?;
     runtime.block_on(async {
-        let here = play(fresh, seed, moves, coverage).await?;
+        let look = if other.is_some() { Look::AtChanges } else { Look::AtAll };
+        let here = play(fresh, seed, moves, look, coverage).await?;
         if let Some(other) = other {
-            let there = play(other, seed, moves, &mut Coverage::default()).await?;
+            let there = play(other, seed, moves, Look::AtAll, &mut Coverage::default()).await?;
             if here != there {
                 let what = "I-15 is broken: the two stores were answered in other bytes".to_owned();
                 return Err(Failure { at: moves.len().saturating_sub(1), what });

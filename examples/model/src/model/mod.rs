@@ -8,8 +8,8 @@ mod token;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::moves::{
-    Act, App, Ask, Browser, Caller, Client, Detail, Grant, Key, Login, Move, Person, Platform, Redirect, Rekey,
-    Resource, Shown, Software, Target, Token,
+    Act, App, Ask, Browser, Client, Grant, Key, Move, Person, Platform, Redirect, Rekey, Resource, Shown, Software,
+    Target, Token,
 };
 
 const SECOND: u64 = 1_000;

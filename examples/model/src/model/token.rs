@@ -139,7 +139,7 @@ impl Model {
     ) -> Verdict {
         let key = self.ring.seals();
         let refresh = Grant { sign_in, generation: session.generation, key };
-        let (scope, access) = (asked.unwrap_or(session.page.scope()), self.known.access.len() as u32);
+        let (scope, access) = (asked.unwrap_or_else(|| session.page.scope()), self.known.access.len() as u32);
         let until = (self.now + ACCESS).min(session.absolute);
         self.known.grants.insert(refresh);
         self.known.access.push(Access {
