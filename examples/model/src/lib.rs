@@ -3,6 +3,14 @@
 //! [`model`] is the specification in plain rules; [`moves`] its vocabulary; [`choose`] says what is worth doing next;
 //! [`play`](play()) plays a sequence on a [`DcrEngine`](dcr_core::DcrEngine) over any store and compares every answer and every
 //! row; [`run`](run()) makes sequences until there were enough, and shortens one that shows a fault.
+//!
+//! A store that fails leaves two futures open: nothing happened, or it happened and nobody was told. The model allows both
+//! and lets the rows say which it was. The sequences are chosen beforehand by a model to which nothing ever happened then, so
+//! that some later moves may speak of what is not there; they are left out.
+//!
+//! Not in the model, and where it is tested: several processes at once (`examples/e2e`), metadata documents, machines,
+//! clients that are pinned or change themselves while a server runs, imports, and a restored backup with its recovery window
+//! (`dcr-core/tests`).
 
 pub mod choose;
 mod driver;

@@ -84,6 +84,8 @@ pub fn run(plan: Plan, fresh: &Fresh, other: Option<&Fresh>) -> Result<Coverage,
         })?;
         let seen = RefCell::new(&mut coverage);
         let first = RefCell::new(true);
+        // What proptest comes to in the end need not be a sequence that fails; the last that did does.
+        let last = RefCell::new(Vec::new());
         let outcome = runner.run_one(tree, |(_, moves, counter): (Model, Vec<Move>, _)| {
             let mut scratch = Coverage::default();
             let result = both(plan.seed, &moves, fresh, other, &mut scratch);
@@ -94,12 +96,15 @@ pub fn run(plan: Plan, fresh: &Fresh, other: Option<&Fresh>) -> Result<Coverage,
             if first.replace(false) {
                 seen.borrow_mut().add(&scratch);
             }
-            result.map(drop).map_err(|failure| TestCaseError::fail(failure.what))
+            result.map(drop).map_err(|failure| {
+                *last.borrow_mut() = moves[..=failure.at.min(moves.len() - 1)].to_vec();
+                TestCaseError::fail(failure.what)
+            })
         });
         match outcome {
             Ok(_) => {}
-            Err(TestError::Fail(_, (_, moves, _))) => {
-                return Err(Box::new(shortest(plan.seed, moves, fresh, other, coverage.moves)));
+            Err(TestError::Fail(..)) => {
+                return Err(Box::new(shortest(plan.seed, last.into_inner(), fresh, other, coverage.moves)));
             }
             Err(TestError::Abort(reason)) => {
                 return Err(Box::new(Found { what: reason.to_string(), moves: Vec::new(), after: coverage.moves }));
@@ -136,16 +141,42 @@ fn both(
 fn shortest(seed: u64, mut moves: Vec<Move>, fresh: &Fresh, other: Option<&Fresh>, after: u64) -> Found {
     let fails = |moves: &[Move]| both(seed, moves, fresh, other, &mut Coverage::default()).err();
     let mut what = fails(&moves).map_or_else(|| "it does not come up again".to_owned(), |failure| failure.what);
-    let mut at = moves.len();
-    while at > 0 {
-        at -= 1;
-        let mut fewer = moves.clone();
-        fewer.remove(at);
-        if let Some(failure) = fails(&fewer) {
-            fewer.truncate(failure.at + 1);
-            at = at.min(fewer.len());
-            (moves, what) = (fewer, failure.what);
+    // One alone may be needed by another that is not needed either: two at once, too.
+    for together in [1, 2, 1] {
+        let mut at = moves.len();
+        while at > 0 {
+            at -= 1;
+            let seconds = at..if together == 1 { at + 1 } else { moves.len() };
+            let shorter = seconds.into_iter().find_map(|second| {
+                let kept = |n: &usize| *n != at && *n != second;
+                let mut fewer: Vec<_> = (0..moves.len()).filter(kept).map(|n| moves[n].clone()).collect();
+                let failure = fails(&fewer)?;
+                fewer.truncate(failure.at + 1);
+                Some((fewer, failure.what))
+            });
+            if let Some(shorter) = shorter {
+                (moves, what) = shorter;
+                at = at.min(moves.len());
+            }
         }
     }
-    Found { what, moves, after }
+    Found { what: brief(&what), moves, after }
+}
+
+/// A text without the whole of its tokens.
+fn brief(text: &str) -> String {
+    const LONG: usize = 56;
+    let (mut brief, mut rest) = (String::new(), text);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c))).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        match word.get(..12).filter(|_| word.len() > LONG) {
+            Some(head) => brief.extend([head, "…"]),
+            None => brief.push_str(word),
+        }
+        let between = after.chars().next().map_or(0, char::len_utf8);
+        brief.push_str(&after[..between]);
+        rest = &after[between..];
+    }
+    brief
 }
