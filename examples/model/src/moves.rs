@@ -511,7 +511,7 @@ impl fmt::Display for Move {
             Self::LoseDatabase => f.write_str("the database is lost"),
             Self::Faulty { call, after, inner } => {
                 let when = if *after { "after" } else { "before" };
-                write!(f, "{inner}, while call {call} of the store fails {when} its effect")
+                write!(f, "{inner}, while call {} of the store fails {when} its effect", call + 1)
             }
         }
     }
