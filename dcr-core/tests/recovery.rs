@@ -29,6 +29,7 @@ async fn server(store: &Arc<MemoryStore>, clock: &Arc<ManualClock>) -> World {
             .clock(clock)
             .random(Arc::new(SystemRandom))
             .secrets(vec![Secret::from_bytes([1; 32])], vec![])
+            .resource_server("rs", "secret")
     })
     .await
 }
@@ -526,4 +527,26 @@ async fn a_client_can_revoke_a_session_whose_row_is_behind() {
         assert!(restored.row(session(&held)).await.ended.is_some());
         assert!(!restored.world.accepts(&held.access).await);
     }
+}
+
+/// I-4: a code that is answered twice, since the database was lost in between, opens a session of one id for two people. The
+/// reference model found it (`examples/model`).
+#[tokio::test]
+async fn i_4_an_access_token_of_a_lost_database_speaks_for_nobody_who_signed_in_since() {
+    let time = Time::begin().await;
+    let mut browser = Browser::default();
+    let state = time.before.approve(&mut browser, &request_for(U, P)).await;
+    // With the cookie that the server drops at the end of the sign-in.
+    let mut reloaded = browser.clone();
+    let code = query_of(&location(&time.before.callback(&mut browser, &state, "Ada").await))["code"].clone();
+    let ada = tokens(&time.before.token(&redemption(U, P, &code)).await);
+    assert!(time.before.accepts(&ada.access).await);
+
+    let lost = server(&Arc::new(MemoryStore::new()), &time.clock).await;
+    let again = lost.callback(&mut reloaded, &state, "Bob").await;
+    assert_eq!(again.status(), 303, "{}", text(&again));
+    assert!(!lost.accepts(&ada.access).await, "Ada's token is Bob's");
+    let basic = [("authorization", "Basic cnM6c2VjcmV0")];
+    let seen = lost.form("/oauth/introspect", &[("token", &ada.access)], &basic).await;
+    assert_eq!(body(&seen), serde_json::json!({ "active": false }));
 }

@@ -18,7 +18,7 @@ use crate::oauth::ScopeSet;
 use crate::oauth::challenge::{bearer_token, challenge};
 use crate::resource::ValidResource;
 use crate::seal::sha256;
-use crate::session::{AccessToken, Principal, PrincipalInner, SessionId, TokenFault, User};
+use crate::session::{AccessToken, ConnectionId, Principal, PrincipalInner, SessionId, TokenFault, User};
 use crate::store::StoreError;
 
 /// The feed is read at most this often.
@@ -33,6 +33,8 @@ const CACHED: u64 = 50_000;
 #[derive(Debug, Clone)]
 struct SessionFacts {
     user: User,
+    /// A machine client has none.
+    connection: Option<ConnectionId>,
     platform: Platform,
 }
 
@@ -180,8 +182,17 @@ impl Inner {
                 Some(facts) => facts,
                 None => self.session_facts(session).await?,
             },
-            None => SessionFacts { user: self.machine(&claims.client_id).await?, platform: Platform::other() },
+            None => SessionFacts {
+                user: self.machine(&claims.client_id).await?,
+                connection: None,
+                platform: Platform::other(),
+            },
         };
+        // A database that was lost and filled again may know the session id for another sign-in: a callback that is reloaded
+        // opens it anew, for whoever is logged in then.
+        if facts.user.id != claims.user || facts.connection != claims.subject.connection() {
+            return Err(Reason::TokenRevoked.into());
+        }
         let principal = Principal::new(PrincipalInner {
             user: facts.user,
             subject: claims.subject,
@@ -199,7 +210,11 @@ impl Inner {
     async fn session_facts(&self, id: SessionId) -> Result<SessionFacts, Refusal> {
         let view = self.store.session(id).await?.filter(|view| view.session.ended.is_none());
         let view = view.ok_or(Reason::TokenRevoked)?;
-        let facts = SessionFacts { user: view.user, platform: view.session.platform };
+        let facts = SessionFacts {
+            user: view.user,
+            connection: Some(view.session.connection),
+            platform: view.session.platform,
+        };
         self.liveness.sessions.insert(id, facts.clone());
         Ok(facts)
     }

@@ -79,7 +79,12 @@ impl Inner {
                     "token_type": "Bearer", "iat": claims.issued_at.unix_seconds(), "exp": claims.expires_at.unix_seconds(),
                 });
                 let holder = match claims.subject.session() {
-                    Some(session) => self.live_session(session, now).await?.map(|session| Holder::of(&session)),
+                    Some(session) => self
+                        .live_session(session, now)
+                        .await?
+                        // Not another sign-in that a database knows by this id which was lost since.
+                        .filter(|s| s.user == claims.user && Some(s.connection) == claims.subject.connection())
+                        .map(|session| Holder::of(&session)),
                     None => self.live_machine(&claims.client_id).await?,
                 };
                 holder.map(|holder| (holder, more))
