@@ -1,7 +1,13 @@
 //! What the cases share: requests in the making, and what is expected of an answer.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dcr_e2e::{Answer, Browser, Client, Http, Site, Tokens, encode};
 use serde_json::Value;
+use tokio::net::TcpListener;
 
 /// Claude.ai's callback: a platform.
 pub(crate) const P: &str = "https://claude.ai/api/mcp/auth_callback";
@@ -196,8 +202,20 @@ pub(crate) async fn is_alive(site: &Site, client: &Client, tokens: &Tokens) -> T
 
 /// The claims of an access token, unverified.
 pub(crate) fn claims(access: &str) -> Value {
-    use base64::Engine as _;
     let payload = access.split('.').nth(1).unwrap_or_default();
-    let payload = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(payload).expect("a JWT");
+    let payload = URL_SAFE_NO_PAD.decode(payload).expect("a JWT");
     serde_json::from_slice(&payload).expect("claims")
+}
+
+/// A port of this machine that counts who comes.
+pub(crate) async fn canary() -> (u16, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let (port, visits) = (listener.local_addr().unwrap().port(), Arc::<AtomicUsize>::default());
+    let counted = Arc::clone(&visits);
+    tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (port, visits)
 }

@@ -102,10 +102,13 @@ impl Row {
     }
 }
 
+/// A surface and a place.
+type Cell = (&'static str, String);
+
 /// What ran: cases that began and that passed, by surface and place.
 #[derive(Default)]
 pub(crate) struct Results {
-    cells: Mutex<BTreeMap<(&'static str, String), (usize, usize)>>,
+    cells: Mutex<BTreeMap<Cell, (usize, usize)>>,
     exchanges: AtomicUsize,
     times: Mutex<Vec<(Duration, String)>>,
 }
@@ -113,7 +116,7 @@ pub(crate) struct Results {
 /// A case that began. It passed if this is told so.
 pub(crate) struct Begun<'a> {
     results: &'a Results,
-    cell: (&'static str, String),
+    cell: Cell,
     id: &'static str,
     since: Instant,
 }
@@ -137,7 +140,7 @@ impl Results {
         self.exchanges.fetch_add(compared, Ordering::Relaxed);
     }
 
-    fn change(&self, cell: &(&'static str, String), change: impl FnOnce(&mut (usize, usize))) {
+    fn change(&self, cell: &Cell, change: impl FnOnce(&mut (usize, usize))) {
         change(self.cells.lock().expect("no panic holds this").entry(cell.clone()).or_default());
     }
 
@@ -154,14 +157,14 @@ impl Results {
         let line = |name: &str, ids: usize, rows: &mut dyn Iterator<Item = (usize, usize)>| {
             let cells: Vec<String> = rows
                 .map(|(begun, passed)| match (begun, passed) {
-                    (0, _) => format!("{:>13}", "-"),
-                    (begun, passed) if begun == passed => format!("{passed:>13}"),
-                    (begun, passed) => format!("{:>13}", format!("{passed} of {begun}")),
+                    (0, _) => format!("{:>15}", "-"),
+                    (begun, passed) if begun == passed => format!("{passed:>15}"),
+                    (begun, passed) => format!("{:>15}", format!("{passed} of {begun}")),
                 })
                 .collect();
             println!("{name:<18}{ids:>6}{}", cells.concat());
         };
-        let head: Vec<String> = places.iter().map(|place| format!("{place:>13}")).collect();
+        let head: Vec<String> = places.iter().map(|place| format!("{place:>15}")).collect();
         println!("cases that passed, by surface and place\n{:<18}{:>6}{}", "surface", "ids", head.concat());
         let of =
             |surface: &Surface, place: &String| cells.get(&(surface.name, place.clone())).copied().unwrap_or_default();

@@ -2,7 +2,6 @@
 
 mod elsewhere;
 mod flow;
-mod mcp_session;
 mod metadata;
 mod metadata_documents;
 mod resources;

@@ -189,8 +189,9 @@ async fn ten_thousand_ids(ground: &Ground) {
         let counts = dcr_sqlx::connect(&database).await.unwrap().counts().await.unwrap();
         assert_eq!(counts, dcr_core::store::Counts::default(), "I-1");
     }
-    // A genuine sign-in works all the while, here through the load balancer, which is its public address.
-    Client::unregistered(cluster.site(), U, P).sign_in(&mut Browser::of("ada")).await;
+    // A genuine sign-in works all the while: by the public address, which is the load balancer's.
+    let client = Client::unregistered(cluster.site(), U, P);
+    dcr_e2e::at(replica, client.sign_in(&mut Browser::of("ada"))).await;
 }
 
 /// The memory that a process holds, in bytes.

@@ -56,6 +56,10 @@ async fn documents(ground: &Ground) {
                 assert!(value.as_str().unwrap().starts_with(&format!("{base}/")), "{name}: {value}");
             }
         }
+        for endpoint in ["authorize", "token", "register", "revoke", "introspect"] {
+            assert!(server.to_string().contains(&format!("\"{base}/oauth/{endpoint}\"")), "{endpoint}: {server}");
+        }
+        assert_eq!(resource["scopes_supported"], json!(["mcp"]));
         // RFC 8414 section 2, with what MCP asks for.
         for (name, value) in [
             ("response_types_supported", json!(["code"])),

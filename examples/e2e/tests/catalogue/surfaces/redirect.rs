@@ -233,7 +233,7 @@ async fn schemes_that_do_something(ground: &Ground) {
 }
 
 /// What a mutation puts somewhere.
-const PIECES: [&str; 54] = [
+const PIECES: &[&str] = &[
     "@",
     ":",
     "/",
@@ -289,7 +289,7 @@ const PIECES: [&str; 54] = [
     "`",
     "{}",
 ];
-const SEEDS: [&str; 10] = [
+const SEEDS: &[&str] = &[
     "https://a.example/cb",
     "https://claude.ai/api/mcp/auth_callback",
     "https://a.example:8443/cb?tenant=1&x=%20",
@@ -303,23 +303,18 @@ const SEEDS: [&str; 10] = [
 ];
 
 fn mutated(random: &mut Random) -> String {
-    let mut uri = (*random.pick(&SEEDS)).to_owned();
+    let one_of = |random: &mut Random, all: &[&'static str]| -> &'static str { all[random.below(all.len())] };
+    let mut uri = one_of(random, SEEDS).to_owned();
     for _ in 0..=random.below(3) {
         let places: Vec<usize> = uri.char_indices().map(|(at, _)| at).chain([uri.len()]).collect();
         let at = *random.pick(&places);
         let after = uri[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-        let piece: &str = match random.below(4) {
-            0 => "",
-            _ => *random.pick(&PIECES),
-        };
+        let piece = if random.below(4) == 0 { "" } else { one_of(random, PIECES) };
         match random.below(6) {
             0 | 1 => uri.insert_str(at, piece),
             2 | 3 => uri.replace_range(at..after, piece),
             4 => uri = uri[..at].to_owned() + &uri[at..].to_ascii_uppercase(),
-            _ => {
-                let seed: &str = *random.pick(&SEEDS);
-                uri = uri[..at].to_owned() + seed;
-            }
+            _ => uri = uri[..at].to_owned() + one_of(random, SEEDS),
         }
     }
     uri

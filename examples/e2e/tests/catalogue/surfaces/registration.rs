@@ -1,18 +1,16 @@
 //! Dynamic client registration (RFC 7591), open to everybody, and its management (RFC 7592) where that is on.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use dcr_core::store::Counts;
 use dcr_e2e::raw::Raw;
 use dcr_e2e::{Answer, Browser, Client, Http, Site};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::case::{Case, cases};
 use crate::ground::Ground;
-use crate::support::{Asking, E, L, P, code_of, is_error, is_page, register};
+use crate::support::{Asking, E, L, P, canary, code_of, is_error, is_page, register};
 
 pub(crate) fn cases() -> Vec<Case> {
     cases! {
@@ -150,19 +148,6 @@ async fn a_flood_is_not_kept(ground: &Ground) {
     }
     assert_eq!(ids.len(), 1, "the same software on any port");
     assert_eq!(world.counts().await, before);
-}
-
-/// A port that counts who comes.
-async fn canary() -> (u16, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (port, visits) = (listener.local_addr().unwrap().port(), Arc::<AtomicUsize>::default());
-    let counted = Arc::clone(&visits);
-    tokio::spawn(async move {
-        while listener.accept().await.is_ok() {
-            counted.fetch_add(1, Ordering::SeqCst);
-        }
-    });
-    (port, visits)
 }
 
 async fn nothing_is_fetched(ground: &Ground) {

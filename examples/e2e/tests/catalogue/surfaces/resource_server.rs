@@ -1,5 +1,7 @@
 //! The MCP server behind its guard: which tokens it takes.
 
+use std::sync::atomic::Ordering;
+
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
@@ -11,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::case::{Case, cases};
 use crate::ground::Ground;
-use crate::support::{L, P, U, bearer, claims, introspect, signed_in};
+use crate::support::{L, P, U, bearer, canary, claims, introspect, signed_in};
 
 pub(crate) fn cases() -> Vec<Case> {
     cases! {
@@ -192,7 +194,7 @@ async fn other_algorithms(ground: &Ground) {
         is_refused(&world, &format!("{unsigned}.{signature}")).await;
         is_refused(&world, &signing.sign(&header.to_string(), &payload)).await;
     }
-    assert_eq!(visits.load(std::sync::atomic::Ordering::SeqCst), 0, "nobody was asked for keys");
+    assert_eq!(visits.load(Ordering::SeqCst), 0, "nobody was asked for keys");
     // The right signature over something else, none, one byte less, and other encodings of the same.
     let token = &tokens.access;
     let (signed, signature) = token.rsplit_once('.').unwrap();
@@ -211,20 +213,6 @@ async fn other_algorithms(ground: &Ground) {
         is_refused(&world, &other).await;
     }
     assert_eq!(bearer(&world, token).await, 200);
-}
-
-/// A port that counts who comes.
-async fn canary() -> (u16, std::sync::Arc<std::sync::atomic::AtomicUsize>) {
-    let visits = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let counted = std::sync::Arc::clone(&visits);
-    tokio::spawn(async move {
-        while listener.accept().await.is_ok() {
-            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        }
-    });
-    (port, visits)
 }
 
 async fn claims_of_other_types(ground: &Ground) {
