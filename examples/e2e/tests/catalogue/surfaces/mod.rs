@@ -10,6 +10,7 @@ mod merging;
 mod metadata;
 mod pkce;
 mod redirect;
+mod redirect_corpus;
 mod refresh;
 mod registration;
 mod resource_server;

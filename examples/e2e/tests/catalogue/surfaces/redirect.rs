@@ -1,11 +1,12 @@
 //! Where a code may go: redirect URIs, byte for byte.
 
-use dcr_e2e::{Browser, Client, DocumentHost, Random, World};
+use dcr_e2e::{Browser, Client, DocumentHost, World};
 use serde_json::json;
 
 use crate::case::{Case, cases};
 use crate::ground::Ground;
 use crate::support::{Asking, E, L, P, U, at, code_of, is_error, is_page, register};
+use crate::surfaces::redirect_corpus::two_other_parsers;
 
 pub(crate) fn cases() -> Vec<Case> {
     cases! {
@@ -230,133 +231,6 @@ async fn schemes_that_do_something(ground: &Ground) {
         assert_eq!(kept["redirect_uris"], json!([L]));
         is_page(&Asking::of(kept["client_id"].as_str().unwrap(), redirect).get(&world).await);
     }
-}
-
-/// What a mutation puts somewhere.
-const PIECES: &[&str] = &[
-    "@",
-    ":",
-    "/",
-    "//",
-    "\\",
-    "?",
-    "#",
-    ".",
-    "..",
-    "%",
-    "%2f",
-    "%2e",
-    "%5c",
-    "%40",
-    "%00",
-    "%0a",
-    "%23",
-    ";",
-    "&",
-    "=",
-    "+",
-    "*",
-    "[",
-    "]",
-    "::1",
-    "127.0.0.1",
-    "0x7f",
-    "localhost",
-    "evil.example",
-    "a.example",
-    "https://",
-    "http://",
-    "https:",
-    "javascript:",
-    "xn--",
-    "\t",
-    "\n",
-    "\r",
-    " ",
-    "\u{0}",
-    "\u{2028}",
-    "\u{3002}",
-    "\u{ff0f}",
-    "\u{ad}",
-    "\u{e9}",
-    "\u{202e}",
-    "443",
-    ":443",
-    ":0",
-    "65536",
-    "|",
-    "^",
-    "`",
-    "{}",
-];
-const SEEDS: &[&str] = &[
-    "https://a.example/cb",
-    "https://claude.ai/api/mcp/auth_callback",
-    "https://a.example:8443/cb?tenant=1&x=%20",
-    "http://localhost:3118/callback",
-    "http://127.0.0.1:3118/callback",
-    "http://[::1]:3118/callback",
-    "https://xn--bcher-kva.example/cb",
-    "https://a.example/a/b/c;v=1/d~e",
-    "https://192.0.2.7/cb",
-    "https://[2001:db8::7]:8443/cb",
-];
-
-fn mutated(random: &mut Random) -> String {
-    let one_of = |random: &mut Random, all: &[&'static str]| -> &'static str { all[random.below(all.len())] };
-    let mut uri = one_of(random, SEEDS).to_owned();
-    for _ in 0..=random.below(3) {
-        let places: Vec<usize> = uri.char_indices().map(|(at, _)| at).chain([uri.len()]).collect();
-        let at = *random.pick(&places);
-        let after = uri[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-        let piece = if random.below(4) == 0 { "" } else { one_of(random, PIECES) };
-        match random.below(6) {
-            0 | 1 => uri.insert_str(at, piece),
-            2 | 3 => uri.replace_range(at..after, piece),
-            4 => uri = uri[..at].to_owned() + &uri[at..].to_ascii_uppercase(),
-            _ => uri = uri[..at].to_owned() + one_of(random, SEEDS),
-        }
-    }
-    uri
-}
-
-/// Scheme and host as the generic syntax has them (RFC 3986), and as the library that servers read requests with does. The
-/// gate itself asks a third one, which reads like a browser.
-async fn two_other_parsers(ground: &Ground) {
-    const URIS: usize = 2_000;
-    let world = ground.world().await;
-    let mut random = Random::new(20);
-    let (mut allowed, mut disagreements) = (0, Vec::new());
-    let mut ask = async |uri: &str| {
-        let answer = register(&world, &json!({"redirect_uris": [uri]})).await;
-        if answer.status == 400 {
-            is_error(&answer, 400, "invalid_redirect_uri");
-            return;
-        }
-        let kept = answer.expect(201).json()["redirect_uris"][0].as_str().unwrap().to_owned();
-        assert_eq!(kept, uri, "what is emitted is the bytes that were compared");
-        allowed += 1;
-        let browser =
-            url::Url::parse(uri).ok().and_then(|url| Some((url.scheme().to_owned(), url.host_str()?.to_owned())));
-        let generic = fluent_uri::Uri::parse(uri)
-            .ok()
-            .and_then(|parsed| Some((parsed.scheme().as_str().to_owned(), parsed.authority()?.host().to_owned())));
-        let of_http = uri
-            .parse::<http::Uri>()
-            .ok()
-            .and_then(|parsed| Some((parsed.scheme_str()?.to_owned(), parsed.host()?.to_owned())));
-        if browser.is_none() || browser != generic || browser != of_http {
-            disagreements.push(format!("{uri:?}: {browser:?}, {generic:?}, {of_http:?}"));
-        }
-    };
-    for uri in SEEDS {
-        ask(uri).await;
-    }
-    for _ in 0..URIS {
-        ask(&mutated(&mut random)).await;
-    }
-    assert!(disagreements.is_empty(), "{} of {allowed}:\n{}", disagreements.len(), disagreements.join("\n"));
-    assert!(allowed > URIS / 20, "only {allowed} were allowed: the corpus asks too little");
 }
 
 async fn plain_http_elsewhere(ground: &Ground) {
