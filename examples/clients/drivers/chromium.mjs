@@ -1,6 +1,7 @@
 // A real browser: the way through the pages under the content security policy that they ship with.
 
 import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import http from 'node:http';
 import https from 'node:https';
 import { leave, newPage, openBrowser, watchedPage } from '../lib/browser.mjs';
@@ -315,6 +316,23 @@ async function drive(trial) {
     await pickAda(page);
     await until('the answer at the client', () => home.length > before);
     return `${seen.requests.filter(({ method, url }) => method === 'POST' && url.endsWith('/consent')).length} form(s) sent`;
+  });
+  await trial.check('REDIR-20: reads scheme and host of the redirect URIs that passed the gate as the server does', async () => {
+    // Made by the catalogue, which asks three parsers in Rust the same.
+    const corpus = new URL('../../e2e/tests/catalogue/allowed-redirects.txt', import.meta.url);
+    const lines = (await readFile(corpus, 'utf8')).trim().split('\n');
+    assert(lines.length > 200, `only ${lines.length} URIs`);
+    const page = await newPage(browser);
+    const differ = await page.evaluate((all) => all.filter((line) => {
+      const [scheme, host, uri] = line.split(' ');
+      const link = globalThis.document.createElement('a');
+      link.href = uri;
+      const same = ({ protocol, hostname, username }) => protocol === `${scheme}:` && hostname === host && username === '';
+      return !same(link) || !same(new URL(uri)) || ![uri, `${uri}/`].includes(link.href);
+    }), lines);
+    equal(differ.join('\n'), '', 'read otherwise');
+    await leave(page);
+    return `${lines.length} URIs`;
   });
   await trial.check('the page cannot be framed', async () => {
     const { page, seen } = await watchedPage(browser);

@@ -50,6 +50,11 @@ impl Browser {
         self.cookies.keys().map(|(_, name)| name.as_str()).collect()
     }
 
+    /// The `Cookie` header that it would send to a URL of this host; empty without cookies.
+    pub fn cookies(&self, url: &str) -> String {
+        self.cookies_for(&Url::parse(url).expect("a URL"))
+    }
+
     /// Opens a URL and follows redirects inside the two hosts until a page shows, or a client is called.
     pub async fn open(&mut self, url: &str) -> Landing {
         let url = Url::parse(url).expect("a URL to open");
@@ -74,6 +79,13 @@ impl Browser {
     pub async fn decide(&mut self, page: &Page, decision: &str) -> Landing {
         let sealed = page.hidden("request");
         self.submit(page, &[("request", &sealed), ("decision", decision)]).await
+    }
+
+    /// Sends a form of one's own, as a page of that place could.
+    pub async fn post(&mut self, url: &str, fields: &[(&str, &str)]) -> Landing {
+        let url = Url::parse(url).expect("a URL to post to");
+        let origin = url.origin().ascii_serialization();
+        self.navigate(Method::POST, url, Some((encode(fields), origin))).await
     }
 
     /// Picks the person's account at the provider.
@@ -170,7 +182,8 @@ impl Page {
         self.tags("form").next().unwrap_or_else(|| panic!("a page with a form: {self:?}"))
     }
 
-    fn hidden(&self, name: &str) -> String {
+    /// The value of a hidden field of the page's form.
+    pub fn hidden(&self, name: &str) -> String {
         self.tags("input")
             .find(|tag| attribute(tag, "name").as_deref() == Some(name))
             .and_then(|tag| attribute(tag, "value"))

@@ -113,7 +113,7 @@ impl Client {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let verifier = format!("verifier-{n:0>40}");
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        let state = format!("state-{n}");
+        let state = format!("state-{n:08}");
         let query = encode(&[
             ("response_type", "code"),
             ("client_id", &self.id),

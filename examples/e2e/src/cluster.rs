@@ -262,6 +262,12 @@ impl Cluster {
         Some(answer.status.as_u16())
     }
 
+    /// The process of a replica that runs.
+    pub async fn process(&self, replica: usize) -> u32 {
+        let of = self.replicas[replica].lock().await;
+        of.child.as_ref().and_then(Child::id).expect("it runs")
+    }
+
     /// The whole output of a replica.
     pub fn output(&self, replica: usize) -> String {
         let log = self.directory().join(format!("replica-{replica}.log"));

@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -16,12 +17,21 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+/// What there is at a path.
+#[derive(Debug, Clone)]
+enum Served {
+    /// This answer, head and body.
+    Answer(Vec<u8>),
+    /// The head of an answer, and then a space a second.
+    Drip,
+}
+
 /// The host. It stops when it is dropped.
 #[derive(Debug)]
 pub struct DocumentHost {
     port: u16,
     ca: PathBuf,
-    documents: Arc<Mutex<HashMap<String, String>>>,
+    documents: Arc<Mutex<HashMap<String, Served>>>,
     asked: Arc<AtomicUsize>,
     server: JoinHandle<()>,
 }
@@ -53,7 +63,7 @@ impl DocumentHost {
 
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let (documents, asked) = (Arc::<Mutex<HashMap<String, String>>>::default(), Arc::<AtomicUsize>::default());
+        let (documents, asked) = (Arc::<Mutex<HashMap<String, Served>>>::default(), Arc::<AtomicUsize>::default());
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let server = tokio::spawn(serve(listener, acceptor, Arc::clone(&documents), Arc::clone(&asked)));
         Self { port, ca, documents, asked, server }
@@ -71,7 +81,28 @@ impl DocumentHost {
 
     /// Serves a document at a path from now on.
     pub fn serve(&self, path: &str, document: &Value) {
-        self.documents.lock().expect("no panic holds this").insert(path.to_owned(), document.to_string());
+        let cached = ("Cache-Control", "max-age=300");
+        self.serve_answer(path, "200 OK", &[("Content-Type", "application/json"), cached], document.to_string());
+    }
+
+    /// Answers like this at a path from now on.
+    pub fn serve_answer(&self, path: &str, status: &str, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) {
+        let body = body.into();
+        let mut answer = format!("HTTP/1.1 {status}\r\n");
+        for (name, value) in headers {
+            answer.push_str(&format!("{name}: {value}\r\n"));
+        }
+        answer.push_str(&format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len()));
+        self.put(path, Served::Answer([answer.into_bytes(), body].concat()));
+    }
+
+    /// Begins an answer at a path from now on, and never ends one.
+    pub fn drip(&self, path: &str) {
+        self.put(path, Served::Drip);
+    }
+
+    fn put(&self, path: &str, served: Served) {
+        self.documents.lock().expect("no panic holds this").insert(path.to_owned(), served);
     }
 
     /// Has no document at a path any more.
@@ -94,7 +125,7 @@ impl Drop for DocumentHost {
 async fn serve(
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    documents: Arc<Mutex<HashMap<String, String>>>,
+    documents: Arc<Mutex<HashMap<String, Served>>>,
     asked: Arc<AtomicUsize>,
 ) {
     while let Ok((stream, _)) = listener.accept().await {
@@ -112,19 +143,25 @@ async fn serve(
             let head = String::from_utf8_lossy(&head);
             let path = head.split(' ').nth(1).unwrap_or_default();
             let document = documents.lock().expect("no panic holds this").get(path).cloned();
-            let (status, body) = match document {
-                Some(document) => ("200 OK", document),
-                None => ("404 Not Found", "{}".to_owned()),
+            let answer = match document {
+                Some(Served::Answer(answer)) => answer,
+                Some(Served::Drip) => return drip(stream).await,
+                None => b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}".to_vec(),
             };
-            let length = body.len();
-            let answer = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nCache-Control: max-age=300\r\n\
-                 Content-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-            );
             // Whoever went away does not want it.
-            if stream.write_all(answer.as_bytes()).await.is_ok() {
+            if stream.write_all(&answer).await.is_ok() {
                 let _: std::io::Result<()> = stream.shutdown().await;
             }
         });
+    }
+}
+
+/// Until whoever asked goes away.
+async fn drip(mut stream: impl AsyncWrite + Unpin) {
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n\r\n".as_slice();
+    let mut next = head;
+    while stream.write_all(next).await.is_ok() && stream.flush().await.is_ok() {
+        next = b" ";
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

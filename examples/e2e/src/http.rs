@@ -64,6 +64,7 @@ impl Http {
         headers: &[(&str, &str)],
         body: String,
     ) -> Result<Answer, reqwest::Error> {
+        let asked = crate::recorder::asked(&method, url, &body);
         let mut request = self.0.request(method, url).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -72,7 +73,21 @@ impl Http {
             request = request.header(name, value);
         }
         let response = request.send().await?;
-        Ok(Answer { status: response.status(), headers: response.headers().clone(), body: response.text().await? })
+        let answer =
+            Answer { status: response.status(), headers: response.headers().clone(), body: response.text().await? };
+        crate::recorder::answered(asked, &answer);
+        Ok(answer)
+    }
+
+    /// A request as bytes, see [`Raw`](crate::raw::Raw): what no library would send.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn send_raw(&self, site: &crate::Site, request: &crate::raw::Raw) -> crate::raw::Answer {
+        let asked = crate::recorder::asked_raw(site, request);
+        let answer = crate::raw::ask(site.address(), request).await;
+        crate::recorder::answered_raw(asked, &answer);
+        answer
     }
 
     /// GET.
@@ -120,6 +135,6 @@ impl Answer {
 }
 
 /// A form or a query.
-pub(crate) fn encode(pairs: &[(&str, &str)]) -> String {
+pub fn encode(pairs: &[(&str, &str)]) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }

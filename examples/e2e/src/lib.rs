@@ -21,6 +21,8 @@ mod cluster;
 mod documents;
 mod http;
 mod random;
+pub mod raw;
+mod recorder;
 mod site;
 mod world;
 
@@ -29,7 +31,8 @@ pub use self::browser::{Browser, Landing, Page};
 pub use self::client::{Client, Flow, Tokens};
 pub use self::cluster::{Cluster, Diagnosis, FRAMEWORK, SECRETS, Variables};
 pub use self::documents::DocumentHost;
-pub use self::http::{Answer, Http};
+pub use self::http::{Answer, Http, encode};
 pub use self::random::Random;
+pub use self::recorder::{Exchange, recorded};
 pub use self::site::{Site, call};
 pub use self::world::{Directory, Framework, Stopped, World};

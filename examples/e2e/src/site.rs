@@ -22,6 +22,14 @@ impl Site {
         &self.0
     }
 
+    /// The address that it listens on, if its base URL is one.
+    ///
+    /// # Panics
+    /// If the base URL has a host name.
+    pub fn address(&self) -> std::net::SocketAddr {
+        self.0.trim_start_matches("http://").parse().expect("a base URL of an address")
+    }
+
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.0)

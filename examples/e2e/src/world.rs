@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use dcr_core::DcrEngine;
+use dcr_core::store::Counts;
 use dcr_dev_idp::{DevIdp, RunningIdp};
 use dcr_examples_common::{Example, Options, Settings, Stop};
 use tokio::task::JoinHandle;
@@ -45,10 +47,17 @@ pub struct World {
     idp: RunningIdp,
     options: Options,
     framework: Framework,
-    site: Site,
-    stop: Stop,
-    server: JoinHandle<()>,
+    server: Server,
     directory: Directory,
+}
+
+/// A server that runs.
+struct Server {
+    engine: DcrEngine,
+    site: Site,
+    listening: Site,
+    stop: Stop,
+    task: JoinHandle<()>,
 }
 
 impl World {
@@ -75,8 +84,8 @@ impl World {
             ..Options::default()
         };
         change(&mut options);
-        let (site, stop, server) = start(framework, &mut options).await;
-        Self { idp, options, framework, site, stop, server, directory }
+        let server = start(framework, &mut options).await;
+        Self { idp, options, framework, server, directory }
     }
 
     /// Stops the server as SIGTERM does, and starts it again on its port with its database.
@@ -86,15 +95,30 @@ impl World {
 
     /// Stops the server as SIGTERM does.
     pub async fn stop(self) -> Stopped {
-        let Self { idp, options, framework, stop, server, directory, .. } = self;
-        stop.request();
-        server.await.expect("a server that ends well");
+        let Self { idp, options, framework, server, directory } = self;
+        server.stop.request();
+        server.task.await.expect("a server that ends well");
         Stopped { options, idp, framework, directory }
     }
 
     /// The provider.
     pub const fn idp(&self) -> &RunningIdp {
         &self.idp
+    }
+
+    /// The engine of the server, for what operators do and for a look at what is kept.
+    pub const fn engine(&self) -> &DcrEngine {
+        &self.server.engine
+    }
+
+    /// How much is kept.
+    pub async fn counts(&self) -> Counts {
+        self.engine().store().counts().await.expect("a store that answers")
+    }
+
+    /// Where the server listens, for a public URL that something in front of it would answer.
+    pub const fn listening(&self) -> &Site {
+        &self.server.listening
     }
 
     /// The directory with the database.
@@ -116,8 +140,8 @@ impl Stopped {
     /// Starts the server again, on its port with its database.
     pub async fn start(self) -> World {
         let Self { mut options, idp, framework, directory } = self;
-        let (site, stop, server) = start(framework, &mut options).await;
-        World { idp, options, framework, site, stop, server, directory }
+        let server = start(framework, &mut options).await;
+        World { idp, options, framework, server, directory }
     }
 }
 
@@ -125,19 +149,23 @@ impl Deref for World {
     type Target = Site;
 
     fn deref(&self) -> &Site {
-        &self.site
+        &self.server.site
     }
 }
 
 /// Starts a server and pins its port, so that it comes back there.
-async fn start(framework: Framework, options: &mut Options) -> (Site, Stop, JoinHandle<()>) {
+async fn start(framework: Framework, options: &mut Options) -> Server {
     let settings = Settings::check(options.clone()).expect("the options of a test");
     let example = Example::start(settings).await.expect("a server that starts");
     let address: SocketAddr = example.listener.local_addr().expect("an address");
     options.bind = Some(address.to_string());
-    let site = Site::at(example.engine.issuer());
-    let stop = example.stop.clone();
-    (site, stop, tokio::spawn(framework.serve(example)))
+    Server {
+        engine: example.engine.clone(),
+        site: Site::at(example.engine.issuer()),
+        listening: Site::at(&format!("http://{address}")),
+        stop: example.stop.clone(),
+        task: tokio::spawn(framework.serve(example)),
+    }
 }
 
 /// A directory of its own, removed in the end.

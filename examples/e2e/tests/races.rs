@@ -108,24 +108,6 @@ async fn a_replay_after_the_grace_ends_the_session_for_everybody() {
     }
 }
 
-/// TOK-11: a code that comes again more than ten seconds later ends what it issued.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_code_replayed_later_kills_what_it_issued() {
-    for framework in Framework::ALL {
-        let world = World::start(*framework).await;
-        let client = Client::unregistered(&world, "an-id-that-nobody-registered", PLATFORM);
-        let flow = client.authorize();
-        let landed = Browser::of("ada").sign_in(&flow.url).await.client();
-        let code = client.code(&flow, &landed);
-        let tokens = Tokens::from(client.redeem(&code, &flow.verifier).await);
-        assert_eq!(client.redeem(&code, &flow.verifier).await.oauth_error(), (400, "invalid_grant".to_owned()));
-        assert_eq!(world.whoami(&tokens.access).await["client_id"], client.id.as_str());
-        tokio::time::sleep(std::time::Duration::from_millis(10_500)).await;
-        assert_eq!(client.redeem(&code, &flow.verifier).await.oauth_error(), (400, "invalid_grant".to_owned()));
-        assert_eq!(client.refresh(&tokens.refresh).await.oauth_error(), (400, "invalid_grant".to_owned()));
-    }
-}
-
 /// RACE-06, I-16: failure 3. Eight devices of one person at once, a second platform, a second person: ten sessions, and
 /// one connection for each person and software.
 #[tokio::test(flavor = "multi_thread")]

@@ -7,16 +7,15 @@
 
 mod pages;
 mod pair;
-mod raw;
 mod tools;
 
 use dcr_core::MAX_BODY;
+use dcr_e2e::raw::{Answer, Raw};
 use serde_json::{Value, json};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
 use crate::pair::{Pair, SESSION};
-use crate::raw::{Answer, Raw};
 
 const METHODS: [&str; 11] =
     ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "get", "X-ODD"];

@@ -1,7 +1,8 @@
 //! The pages of both adapters, in every language, and the logo that they show.
 
+use dcr_e2e::raw::Raw;
+
 use crate::pair::{LOGO, Pair};
-use crate::raw::Raw;
 use crate::{LOOPBACK, PAGE, PLATFORM, authorize, report};
 
 #[tokio::test]

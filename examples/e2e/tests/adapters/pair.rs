@@ -11,6 +11,7 @@ use axum::http::{Request, Response};
 use axum::routing::any;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
 use dcr_core::{AuthMethod, ClientId, InspectedBody, PreRegistered, Principal, ScopeSet, Theme};
+use dcr_e2e::raw::{Answer, Raw, ask, exchange};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -21,8 +22,6 @@ use tower::service_fn;
 use tower_layer::Layer as _;
 use warp::Filter as _;
 use warp::filters::BoxedFilter;
-
-use crate::raw::{Answer, Raw, ask, exchange};
 
 /// What stands in a request for the MCP session of the server that it goes to.
 pub(crate) const SESSION: &str = "{session}";

@@ -1,7 +1,8 @@
 //! The guard of single tools: what is buffered, streamed or refused is so on both adapters, byte for byte.
 
+use dcr_e2e::raw::Raw;
+
 use crate::pair::Pair;
-use crate::raw::Raw;
 
 const ERASE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"erase"}}"#;
 const ADD: &str = "{\"jsonrpc\":\"2.0\", \"id\":1,\r\n\"method\":\"tools\\/call\",\"params\":{\"name\":\"add\"}} ";

@@ -3,7 +3,6 @@
 mod elsewhere;
 mod flow;
 mod limits;
-mod mcp_session;
 mod metadata;
 mod metadata_documents;
 mod resources;

@@ -60,21 +60,6 @@ async fn a_client_that_never_registered_signs_in_by_its_document() {
 }
 
 #[tokio::test]
-async fn cimd_05_a_document_on_a_private_address_is_not_fetched() {
-    for framework in Framework::ALL {
-        let directory = Directory::new();
-        let host = DocumentHost::start(directory.path()).await;
-        let world = World::with(*framework, |options| options.cimd = Some("on".to_owned())).await;
-        for url in [host.url(PATH), "https://localhost/client.json".to_owned()] {
-            let client = Client::unregistered(&world, &url, "http://127.0.0.1:49152/callback");
-            let refused = Browser::of("ada").open(&client.authorize().url).await.page();
-            assert_eq!(refused.answer.status, 400, "{url}");
-        }
-        assert_eq!(host.asked(), 0);
-    }
-}
-
-#[tokio::test]
 async fn documents_are_not_spoken_of_where_they_are_off() {
     for framework in Framework::ALL {
         let world = World::start(*framework).await;

@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A request in the making.
 #[derive(Clone)]
-pub(crate) struct Raw {
+#[must_use]
+pub struct Raw {
     line: String,
     head: Vec<u8>,
     body: Vec<u8>,
@@ -22,29 +23,34 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
-    pub(crate) fn new(method: &str, target: &str) -> Self {
+    /// With the host that the servers of some tests believe themselves to be.
+    pub fn new(method: &str, target: &str) -> Self {
         let line = format!("{method} {target} HTTP/1.1");
         Self { line, head: Vec::new(), body: Vec::new(), half: false }.header("Host", "mcp.example")
     }
 
-    pub(crate) fn get(target: &str) -> Self {
+    /// GET.
+    pub fn get(target: &str) -> Self {
         Self::new("GET", target)
     }
 
     /// Without the headers that every request has.
-    pub(crate) fn bare(line: &str) -> Self {
+    pub fn bare(line: &str) -> Self {
         Self { line: line.to_owned(), head: Vec::new(), body: Vec::new(), half: false }
     }
 
-    pub(crate) fn form(target: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// POST of a form.
+    pub fn form(target: &str, body: impl Into<Vec<u8>>) -> Self {
         Self::new("POST", target).header("Content-Type", "application/x-www-form-urlencoded").body(body)
     }
 
-    pub(crate) fn json(target: &str, body: impl Into<Vec<u8>>) -> Self {
+    /// POST of JSON.
+    pub fn json(target: &str, body: impl Into<Vec<u8>>) -> Self {
         Self::new("POST", target).header("Content-Type", "application/json").body(body)
     }
 
-    pub(crate) fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+    /// One more header line.
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.head.extend_from_slice(name.as_bytes());
         self.head.extend_from_slice(b": ");
         self.head.extend_from_slice(value.as_ref());
@@ -53,14 +59,14 @@ impl Raw {
     }
 
     /// With its length.
-    pub(crate) fn body(self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn body(self, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         let length = body.len().to_string();
         self.header("Content-Length", length).unframed(body)
     }
 
     /// In chunks of `size`.
-    pub(crate) fn chunked(self, body: &[u8], size: usize) -> Self {
+    pub fn chunked(self, body: &[u8], size: usize) -> Self {
         let mut chunks = Vec::new();
         for chunk in body.chunks(size) {
             chunks.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
@@ -72,24 +78,24 @@ impl Raw {
     }
 
     /// Exactly these bytes after the head, whatever the head says of them.
-    pub(crate) fn unframed(mut self, body: impl Into<Vec<u8>>) -> Self {
+    pub fn unframed(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
     /// Ends the connection's sending half after the last byte.
-    pub(crate) const fn breaking_off(mut self) -> Self {
+    pub const fn breaking_off(mut self) -> Self {
         self.half = true;
         self
     }
 
     /// What is sent. The connection ends with the answer, so that all of it is read.
-    pub(crate) fn bytes(&self) -> Vec<u8> {
+    pub fn bytes(&self) -> Vec<u8> {
         [self.line.as_bytes(), b"\r\n", &self.head, b"Connection: close\r\n\r\n", &self.body].concat()
     }
 
     /// With every `from` in the head replaced.
-    pub(crate) fn replaced(&self, from: &str, to: &str) -> Self {
+    pub fn replaced(&self, from: &str, to: &str) -> Self {
         // Byte for byte: a head need not be text.
         let mut head = Vec::new();
         let mut rest = self.head.as_slice();
@@ -102,7 +108,8 @@ impl Raw {
         Self { head, ..self.clone() }
     }
 
-    pub(crate) fn describe(&self) -> String {
+    /// For the message of a failure.
+    pub fn describe(&self) -> String {
         let head = String::from_utf8_lossy(&self.head).replace("\r\n", " | ");
         let mut text = format!("{} | {head}[{} bytes]", self.line, self.body.len());
         if let Some((at, _)) = text.char_indices().nth(300) {
@@ -114,19 +121,23 @@ impl Raw {
 
 /// An answer, or what there was of one.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+#[non_exhaustive]
+pub struct Answer {
     /// Status line and header lines as they came, of every interim answer too. Without `date`, and with `connection` last.
-    pub(crate) head: Vec<String>,
-    pub(crate) body: Vec<u8>,
+    pub head: Vec<String>,
+    /// The body, its chunks put together.
+    pub body: Vec<u8>,
 }
 
 impl Answer {
-    pub(crate) fn status(&self) -> u16 {
+    /// The status; 0 if there was none.
+    pub fn status(&self) -> u16 {
         let line = self.head.first().map_or("", String::as_str);
         line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0)
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+    /// The first header of this name.
+    pub fn header(&self, name: &str) -> Option<&str> {
         let value = |line: &'_ str| {
             let (this, _) = line.split_once(": ")?;
             this.eq_ignore_ascii_case(name).then_some(this.len() + 2)
@@ -134,7 +145,8 @@ impl Answer {
         self.head.iter().find_map(|line| value(line).map(|at| &line[at..]))
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// The body as text.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
@@ -181,7 +193,7 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
 
 /// Sends and reads until the server has nothing more to say. What it does not want to read to the end it need not: its
 /// answer counts, and is read while the request is still being sent.
-pub(crate) async fn exchange(address: SocketAddr, request: &[u8], half: bool) -> Vec<u8> {
+pub async fn exchange(address: SocketAddr, request: &[u8], half: bool) -> Vec<u8> {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let (mut answers, mut requests) = socket.split();
     let send = async {
@@ -203,6 +215,7 @@ pub(crate) async fn exchange(address: SocketAddr, request: &[u8], half: bool) ->
     read
 }
 
-pub(crate) async fn ask(address: SocketAddr, request: &Raw) -> Answer {
+/// Sends a request and takes apart what comes back.
+pub async fn ask(address: SocketAddr, request: &Raw) -> Answer {
     Answer::parse(&exchange(address, &request.bytes(), request.half).await)
 }
