@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::counters::Counters;
 use crate::faults::Faults;
+use crate::meeting::Meeting;
 use crate::realm::Realm;
 use crate::shared::{self, Shared};
 use crate::users::User;
@@ -108,6 +109,12 @@ impl RunningIdp {
     /// When the key cannot be made.
     pub fn rotate_key(&self, keep_old: bool) -> io::Result<()> {
         self.shared.keys.rotate(keep_old).map_err(|_| io::Error::other("no signing key could be made"))
+    }
+
+    /// Holds back the next `count` token requests until all of them are there, and answers them together. Among them a code
+    /// may come more than once: what a party makes of the answers races then, and not its requests.
+    pub fn gather(&self, count: usize) {
+        *self.shared.meeting() = Some(Arc::new(Meeting::of(count)));
     }
 
     /// Stops listening, waits a moment for requests in flight, and ends.

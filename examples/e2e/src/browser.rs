@@ -7,6 +7,8 @@ use reqwest::header::{LOCATION, SET_COOKIE};
 use url::Url;
 
 use crate::http::{Answer, Http, encode};
+use crate::site::Site;
+use crate::volley::Shot;
 
 /// More steps than any sign-in has.
 const MAX_STEPS: usize = 20;
@@ -17,6 +19,26 @@ pub struct Browser {
     http: Http,
     person: String,
     cookies: BTreeMap<(String, String), String>,
+}
+
+/// A sign-in that the provider has sent back to the server's callback, where it has not been yet.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Approved {
+    /// The address of the callback, with the provider's answer.
+    pub callback: Url,
+    /// The `Cookie` header of the browser that approved it.
+    pub cookie: String,
+}
+
+impl Approved {
+    /// What the server's answer to an approval, and the provider's to the person's choice, make together.
+    pub fn of(approval: &Answer, choice: &Answer) -> Self {
+        let cookies = approval.headers.get_all(SET_COOKIE).iter();
+        let cookies = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
+        let callback = choice.header("location").unwrap_or_else(|| panic!("no way back: {choice:?}"));
+        Self { callback: callback.parse().expect("an address"), cookie: cookies.collect::<Vec<_>>().join("; ") }
+    }
 }
 
 /// A page that the browser shows.
@@ -74,6 +96,18 @@ impl Browser {
     pub async fn decide(&mut self, page: &Page, decision: &str) -> Landing {
         let sealed = page.hidden("request");
         self.submit(page, &[("request", &sealed), ("decision", decision)]).await
+    }
+
+    /// The approval of this page, to be sent to a replica of its server in a [`Volley`](crate::Volley). Each time that it is
+    /// sent begins a sign-in of its own.
+    pub fn approval(&self, page: &Page, site: &Site) -> Shot {
+        let action = attribute(page.form_tag(), "action").expect("a form with an action");
+        let action = page.url.join(&action).expect("the action is an address");
+        let (cookies, origin) = (self.cookies_for(&page.url), page.url.origin().ascii_serialization());
+        let headers = [("cookie", cookies.as_str()), ("origin", &origin), ("sec-fetch-site", "same-origin")];
+        let form = [("request", page.hidden("request")), ("decision", "approve".to_owned())];
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Shot::post_form(&site.url(action.path()), &headers, &form)
     }
 
     /// Picks the person's account at the provider.

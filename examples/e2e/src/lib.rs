@@ -22,14 +22,16 @@ mod documents;
 mod http;
 mod random;
 mod site;
+mod volley;
 mod world;
 
 pub use self::balancer::{Balancer, Forwarded, Traffic, at};
-pub use self::browser::{Browser, Landing, Page};
+pub use self::browser::{Approved, Browser, Landing, Page};
 pub use self::client::{Client, Flow, Tokens};
 pub use self::cluster::{Cluster, Diagnosis, FRAMEWORK, SECRETS, Variables};
 pub use self::documents::DocumentHost;
 pub use self::http::{Answer, Http};
 pub use self::random::Random;
 pub use self::site::{Site, call};
+pub use self::volley::{Fired, Shot, Volley};
 pub use self::world::{Directory, Framework, Stopped, World};
