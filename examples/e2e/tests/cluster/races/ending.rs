@@ -72,7 +72,7 @@ impl Crowd {
             Some((flow.clone(), code?))
         });
         let codes: Vec<_> = codes.collect();
-        let late = chain.access.iter().rev().take(4).cloned();
+        let late = chain.access.iter().rev().take(2).cloned();
         After {
             last_won: chain.last_won,
             access: self.tokens.iter().map(|tokens| tokens.access.clone()).chain(late).collect(),

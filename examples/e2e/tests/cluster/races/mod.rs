@@ -138,9 +138,7 @@ impl Race {
             while let Some((replica, access)) = open.last() {
                 match cluster.bearer(*replica, access).await {
                     Some(401) => drop(open.pop()),
-                    Some(200) => sleep(Duration::from_millis(20)).await,
-                    // The store was too busy to tell, which is no yes.
-                    Some(503) => sleep(Duration::from_millis(50)).await,
+                    Some(200 | 503) => sleep(Duration::from_millis(100)).await,
                     other => panic!("replica {replica}: {other:?}"),
                 }
                 assert!(open.is_empty() || confirmed.elapsed() < BOUND, "{} tokens still live", open.len());
