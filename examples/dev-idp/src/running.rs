@@ -117,6 +117,17 @@ impl RunningIdp {
         *self.shared.meeting() = Some(Arc::new(Meeting::of(count)));
     }
 
+    /// Keeps what is said at the token endpoint from now on: for tests that search logs and databases for it.
+    pub fn keep_secrets(&self) {
+        *self.shared.told() = Some(Vec::new());
+    }
+
+    /// The values of all fields of token requests and of all members of their answers, since
+    /// [`keep_secrets`](RunningIdp::keep_secrets): codes, verifiers, tokens, the client's secret, and what is none.
+    pub fn kept_secrets(&self) -> Vec<String> {
+        self.shared.told().clone().unwrap_or_default()
+    }
+
     /// Stops listening, waits a moment for requests in flight, and ends.
     pub async fn shutdown(self) {
         let Self { stop, mut server, .. } = self;

@@ -87,6 +87,7 @@ pub(crate) struct Shared {
     counters: Mutex<Counters>,
     grants: Mutex<Grants>,
     meeting: Mutex<Option<Arc<Meeting>>>,
+    told: Mutex<Option<Vec<String>>>,
 }
 
 impl Shared {
@@ -101,6 +102,7 @@ impl Shared {
             counters: Mutex::default(),
             grants: Mutex::default(),
             meeting: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -126,6 +128,11 @@ impl Shared {
 
     pub(crate) fn meeting(&self) -> MutexGuard<'_, Option<Arc<Meeting>>> {
         lock(&self.meeting)
+    }
+
+    /// What was said at the token endpoint, if somebody wants to know.
+    pub(crate) fn told(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        lock(&self.told)
     }
 
     /// The user of that id, if it may sign in.

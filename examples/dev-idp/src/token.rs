@@ -45,6 +45,9 @@ pub(crate) async fn handle(
         counters.last_token = form.pairs().to_vec();
         counters.last_token_basic = basic.is_some();
     }
+    if let Some(told) = shared.told().as_mut() {
+        told.extend(form.pairs().iter().map(|(_, value)| value.clone()));
+    }
     let meeting = shared.meeting().clone();
     let gathered = match meeting {
         Some(meeting) => meeting.join().await,
@@ -73,6 +76,9 @@ pub(crate) async fn handle(
         };
         tokens(&shared, entitlement)
     });
+    if let (Ok(Value::Object(tokens)), Some(told)) = (&tokens, shared.told().as_mut()) {
+        told.extend(tokens.values().filter_map(Value::as_str).map(str::to_owned));
+    }
     match tokens {
         Ok(tokens) => refusal::json(StatusCode::OK, tokens.to_string()),
         Err(refusal) => refusal.json(shared.now()),

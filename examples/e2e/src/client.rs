@@ -123,7 +123,7 @@ impl Client {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
         let verifier = format!("verifier-{n:0>40}");
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        let state = format!("state-{n}");
+        let state = format!("state-{n:0>20}");
         let query = encode(&[
             ("response_type", "code"),
             ("client_id", &self.id),
