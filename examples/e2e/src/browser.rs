@@ -19,6 +19,7 @@ pub struct Browser {
     http: Http,
     person: String,
     cookies: BTreeMap<(String, String), String>,
+    clicks: bool,
 }
 
 /// A sign-in that the provider has sent back to the server's callback, where it has not been yet.
@@ -64,7 +65,15 @@ pub enum Landing {
 impl Browser {
     /// The browser of the provider's user of this id, who allows what they are asked.
     pub fn of(person: &str) -> Self {
-        Self { http: Http::default(), person: person.to_owned(), cookies: BTreeMap::new() }
+        Self { http: Http::default(), person: person.to_owned(), cookies: BTreeMap::new(), clicks: false }
+    }
+
+    /// Opens a URL because the person clicked on it, and says so, as browsers do.
+    pub async fn click(&mut self, url: &str) -> Landing {
+        self.clicks = true;
+        let landing = self.open(url).await;
+        self.clicks = false;
+        landing
     }
 
     /// The names of the cookies that it has.
@@ -148,6 +157,9 @@ impl Browser {
     async fn request(&mut self, method: &Method, url: &Url, form: Option<&(String, String)>) -> Answer {
         let cookies = self.cookies_for(url);
         let mut headers = vec![("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("sec-fetch-mode", "navigate")];
+        if self.clicks {
+            headers.extend([("sec-fetch-user", "?1"), ("sec-fetch-dest", "document")]);
+        }
         if !cookies.is_empty() {
             headers.push(("cookie", &cookies));
         }

@@ -121,9 +121,10 @@ impl Client {
     /// Begins a sign-in.
     pub fn authorize(&self) -> Flow {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let verifier = format!("verifier-{n:0>40}");
+        let made = |what: &str| URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{what}-{n}").as_bytes()));
+        let verifier = made("verifier");
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        let state = format!("state-{n:0>20}");
+        let state = made("state");
         let query = encode(&[
             ("response_type", "code"),
             ("client_id", &self.id),
@@ -202,6 +203,12 @@ impl Client {
         let (authorization, form) = self.with_credentials(form);
         let headers: Vec<_> = authorization.iter().map(|basic| ("authorization", basic.as_str())).collect();
         Shot::post_form(&format!("{}/oauth/{endpoint}", self.base), &headers, &form)
+    }
+
+    /// Its `Authorization` header, if it uses one, or an empty one; and what it adds to a form.
+    pub fn credentials(&self) -> (String, Vec<(&str, &str)>) {
+        let (authorization, form) = self.with_credentials(&[]);
+        (authorization.unwrap_or_default(), form)
     }
 
     /// The `Authorization` header, if there is one, and the form.
