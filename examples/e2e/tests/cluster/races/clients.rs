@@ -22,6 +22,9 @@ const CHANGES_A_MINUTE: usize = 60;
 /// Of one round, at each server: two changes and one deletion.
 const CHANGES: usize = 3;
 
+/// Servers begin to sweep when they have run for ten minutes.
+const SWEEPING: Duration = Duration::from_secs(9 * 60);
+
 pub(super) fn tests() -> Vec<(&'static str, crate::Test)> {
     crate::tests! {
         op_01_ad_08_of_many_changes_of_a_registration_one_holds_and_a_deletion_ends_its_use
@@ -65,8 +68,8 @@ impl Managed {
     }
 }
 
-/// OP-1, AD-8, RT-2: four changes of one registration at once, while its 30 sessions' worth of devices refresh and
-/// callbacks arrive: one holds, everywhere, and disturbs nobody. Then two deletions at once, in the same crowd: nothing of
+/// OP-1, AD-8, RT-2: four changes of one registration at once, while its devices refresh and callbacks
+/// arrive: one holds, everywhere, and disturbs nobody. Then two deletions at once, in the same crowd: nothing of
 /// it is left, everywhere.
 async fn op_01_ad_08_of_many_changes_of_a_registration_one_holds_and_a_deletion_ends_its_use(database: Database) {
     let mut race =
@@ -223,8 +226,11 @@ async fn tk_08_i_12_an_assertion_counts_once_over_both_processes(database: Datab
         let row = race.session(generation(&tokens.refresh).0).await;
         assert_eq!((row.generation.get(), row.ended), (3, None), "nobody's second use ended it");
         race.rounds += 1;
-        let used_up = race.store.counts().await.unwrap().used_up;
-        assert_eq!(used_up as usize, race.rounds * (TASKS + 2), "I-1: a row for each that counted");
+        // Those of a minute ago are swept when the servers have run for ten.
+        if race.began.elapsed() < SWEEPING {
+            let used_up = race.store.counts().await.unwrap().used_up;
+            assert_eq!(used_up as usize, race.rounds * (TASKS + 2), "I-1: a row for each that counted");
+        }
     }
     race.over("").await;
 }
