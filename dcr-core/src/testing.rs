@@ -250,7 +250,9 @@ impl SignedInPerson {
     /// Never: a JWT is visible ASCII.
     #[must_use]
     pub fn authorization(&self) -> HeaderValue {
-        HeaderValue::try_from(format!("Bearer {}", self.token)).expect("a JWT is visible ASCII")
+        let mut value = HeaderValue::try_from(format!("Bearer {}", self.token)).expect("a JWT is visible ASCII");
+        value.set_sensitive(true);
+        value
     }
 
     /// The principal that a guarded handler will see.

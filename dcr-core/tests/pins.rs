@@ -2,13 +2,15 @@
 
 mod support;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::EventId;
-use dcr_core::store::{MemoryStore, PutClient, Store};
+use dcr_core::store::conformance::{Route, Routed};
+use dcr_core::store::{Ending, EventQuery, MemoryStore, PutClient, Store, StoreError, Target};
 use dcr_core::{AuthMethod, ClientId, ConfigError, PreRegistered, ScopeSet, StoredClient, Timestamp};
 use http::{Response, StatusCode};
 
@@ -277,6 +279,44 @@ async fn a_sign_in_on_its_way_ends_with_the_pin() {
     store.unpin_client(&id(PORTAL), event(2)).await.unwrap();
     assert_eq!(world.callback(&mut browser, &state, "Ada").await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(world.engine.store().counts().await.unwrap().sessions, 0);
+}
+
+/// Memory, whose operator takes the pin away just before a sign-in is written that has seen it.
+#[derive(Debug)]
+struct TakenAway(MemoryStore, Mutex<Option<Event>>);
+
+#[async_trait]
+impl Route for TakenAway {
+    fn store(&self) -> &dyn Store {
+        &self.0
+    }
+
+    async fn before(&self, method: &'static str) -> Result<(), StoreError> {
+        let armed = if method == "sign_in" { self.1.lock().unwrap().take() } else { None };
+        if let Some(event) = armed {
+            assert!(self.0.unpin_client(&id(PORTAL), event.clone()).await?);
+            self.0.revoke(Ending::of(Target::ClientId(id(PORTAL)), "gone", event.at, event)).await?;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn ad_08_a_sign_in_that_is_written_after_the_pin_is_gone_does_not_stay() {
+    let store = Arc::new(Routed(TakenAway(MemoryStore::new(), Mutex::default())));
+    let world = World::with(|builder| builder.store(store.clone())).await;
+    pin(&store.0.0, 1, PreRegistered::public(id(PORTAL)).redirect(REDIRECT)).await;
+    world.test.clock().advance(Duration::from_secs(5));
+    let mut browser = Browser::default();
+    let state = world.approve(&mut browser, &request_for(PORTAL, REDIRECT)).await;
+    *store.0.1.lock().unwrap() = Some(event(2));
+    let answer = world.callback(&mut browser, &state, "Ada").await;
+    assert_eq!((answer.status(), answer.headers().get("location")), (StatusCode::BAD_REQUEST, None));
+    let events = store.events(&EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
+    let session = events.iter().find_map(|event| event.session).unwrap();
+    let row = store.session(session).await.unwrap().unwrap().session;
+    assert_eq!(row.ended.unwrap().reason, "client_not_accepted");
+    assert!(events.iter().any(|event| event.kind == EventKind::Revoked && event.session == Some(session)));
 }
 
 /// OpenID Connect Core section 3.1.2.1: who asks for a prompt gets one.

@@ -139,10 +139,11 @@ impl Cookies {
     }
 }
 
-/// Adds a `Set-Cookie` header.
+/// Adds a `Set-Cookie` header, marked so that a host's log of headers does not show it (OP-5).
 pub(crate) fn add<B>(response: &mut Response<B>, cookie: &str) {
     // Names are ours or cleaned, values are base64url: this cannot fail, and must not panic if it does.
-    if let Ok(value) = HeaderValue::from_str(cookie) {
+    if let Ok(mut value) = HeaderValue::from_str(cookie) {
+        value.set_sensitive(true);
         response.headers_mut().append(SET_COOKIE, value);
     }
 }

@@ -48,7 +48,9 @@ impl<'a> Responder<'a> {
     pub(crate) fn see_other(&self, location: String) -> Response<Bytes> {
         let mut response = self.empty(StatusCode::SEE_OTHER);
         match HeaderValue::try_from(location) {
-            Ok(location) => {
+            Ok(mut location) => {
+                // It has a code, or a `state` and a nonce: a host's log of headers does not show it (OP-5).
+                location.set_sensitive(true);
                 response.headers_mut().insert(LOCATION, location);
                 response
             }

@@ -4,6 +4,7 @@
 use super::ScopeSet;
 use super::remembered::{self, RememberedCookie};
 use super::scope::OFFLINE_ACCESS;
+use super::token;
 use super::transaction::ApprovedTransaction;
 use crate::client::Provenance;
 use crate::engine::Inner;
@@ -11,7 +12,7 @@ use crate::error::{Reason, Refusal};
 use crate::http::Params;
 use crate::record::{Event, EventKind};
 use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
-use crate::store::{SignIn, SignedIn};
+use crate::store::{Ending, SignIn, SignedIn, Target};
 use crate::upstream::{LoginAnswer, LoginError, UpstreamFault, VerifiedIdentity};
 
 /// At most so many sessions make room for a new one.
@@ -129,8 +130,7 @@ impl Inner {
             self.record_refusal(&user, transaction, Reason::ConsentOtherUser).await;
             return Err(Reason::ConsentOtherUser.into());
         }
-        let request = &transaction.request;
-        if request.provenance == Provenance::PreRegistered && self.pinned_now(&request.client_id).await?.is_none() {
+        if !self.is_pinned_still(transaction).await? {
             // The operator took the pin away meanwhile.
             self.record_refusal(&user, transaction, Reason::ClientNotAccepted).await;
             return Err(Reason::ClientNotAccepted.into());
@@ -143,6 +143,10 @@ impl Inner {
                 self.liveness.note(&evicted, now);
                 self.sweep_a_little().await;
                 session.connection = connection;
+                if !self.is_pinned_still(transaction).await? {
+                    self.came_too_late(&session).await?;
+                    return Err(Reason::ClientNotAccepted.into());
+                }
                 tracing::info!(
                     target: "dcr", step = "callback", user = %session.user, %connection, session = %session.id,
                     platform = %session.platform, provenance = session.provenance.as_str(), first, "signed in"
@@ -156,6 +160,23 @@ impl Inner {
                 Err(Reason::SignInBlocked.into())
             }
         }
+    }
+
+    /// Whether the client of this transaction is pinned now, if it was at authorize. Asked before the write, so that a pin
+    /// that is gone makes no row; and after it, since taking a pin away is two steps (the row goes, then sessions end) and a
+    /// write may come after both (AD-8). Either the second step sees the session, or this sees that the row is gone.
+    async fn is_pinned_still(&self, transaction: &ApprovedTransaction) -> Result<bool, Refusal> {
+        let request = &transaction.request;
+        Ok(request.provenance != Provenance::PreRegistered || self.pinned_now(&request.client_id).await?.is_some())
+    }
+
+    /// Ends a session that was written when its pin was gone. Nobody has its code yet.
+    async fn came_too_late(&self, session: &Session) -> Result<(), Refusal> {
+        let (reason, now) = (Reason::ClientNotAccepted.as_str(), self.clock.now());
+        let event = token::about(self.event(EventKind::Revoked, reason)?, session);
+        let ended = self.store.revoke(Ending::of(Target::Session(session.id), reason, now, event)).await?;
+        self.liveness.note(&ended, now);
+        Ok(())
     }
 
     fn sign_in(&self, user: User, transaction: &ApprovedTransaction) -> Result<SignIn, Refusal> {

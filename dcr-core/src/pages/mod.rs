@@ -227,6 +227,20 @@ impl ConsentPage {
     }
 }
 
+impl fmt::Debug for RefusalPage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The way back carries the client's `state` (OP-5).
+        f.debug_struct("RefusalPage")
+            .field("language", &self.language)
+            .field("reason", &self.reason)
+            .field("kind", &self.kind)
+            .field("detail", &self.detail)
+            .field("reference", &self.reference)
+            .field("has_way_back", &self.way_back.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
 impl fmt::Debug for ConsentPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The sealed request is this browser's alone.
@@ -241,7 +255,7 @@ impl fmt::Debug for ConsentPage {
 
 /// What a refusal says: what happened, what a person can do, and a reference that finds the log line. Texts are not
 /// escaped.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct RefusalPage {
     /// The language to speak.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{Request, StatusCode};
+use http::{HeaderValue, Request, StatusCode};
 use moka::sync::Cache;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -87,10 +87,13 @@ impl Introspection {
             .append_pair("token", token)
             .append_pair("token_type_hint", "access_token")
             .finish();
+        let mut authorization =
+            HeaderValue::try_from(&self.authorization).map_err(|_| "the credentials are no header")?;
+        authorization.set_sensitive(true);
         let request = Request::post(url)
             .header(ACCEPT, "application/json")
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(AUTHORIZATION, &self.authorization)
+            .header(AUTHORIZATION, authorization)
             .body(form.into_bytes())
             .map_err(|_| "the introspection endpoint is no URL")?;
         let response = self.fetch.fetch(request).await.map_err(|error| error.to_string())?;

@@ -89,7 +89,7 @@ pub enum SignedIn {
 }
 
 /// What [`Store::advance`] does to a session when it wins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
 pub struct Advance {
     /// The generation that was presented. The session moves to the one after it.
@@ -100,6 +100,18 @@ pub struct Advance {
     pub expires_at: Timestamp,
     /// Becomes `adopted_secret` if `from` is the code.
     pub adopted_secret: Option<[u8; 32]>,
+}
+
+impl fmt::Debug for Advance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What the client brought may be guessed from its hash by whoever has the key (I-14).
+        f.debug_struct("Advance")
+            .field("from", &self.from)
+            .field("now", &self.now)
+            .field("expires_at", &self.expires_at)
+            .field("has_adopted_secret", &self.adopted_secret.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How a [`Store::advance`] ended. Losers get the row as it is now, so that the caller can tell a race from a replay.
@@ -115,7 +127,7 @@ pub enum Advanced {
 }
 
 /// Brings a session level with a refresh token that is ahead of its row, in a database that went back in time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
 pub struct CatchUp {
     /// The generation that was presented. The session moves to the one after it.
@@ -128,6 +140,18 @@ pub struct CatchUp {
     pub adopted_secret: Option<[u8; 32]>,
     /// Written with the transaction.
     pub event: Event,
+}
+
+impl fmt::Debug for CatchUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CatchUp")
+            .field("presented", &self.presented)
+            .field("now", &self.now)
+            .field("expires_at", &self.expires_at)
+            .field("has_adopted_secret", &self.adopted_secret.is_some())
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whose sessions end, and which of them.

@@ -294,6 +294,11 @@ impl<'c> AsyncHttpClient<'c> for Transport<'_> {
 
     fn call(&'c self, request: http::Request<Vec<u8>>) -> Self::Future {
         Box::pin(async move {
+            let mut request = request;
+            // With the client's secret: whoever logs headers does not see it (OP-5).
+            if let Some(authorization) = request.headers_mut().get_mut(http::header::AUTHORIZATION) {
+                authorization.set_sensitive(true);
+            }
             let response = self.fetch.fetch(request).await?;
             self.status.store(response.status().as_u16(), Ordering::Relaxed);
             Ok(response)

@@ -34,6 +34,7 @@ mod discovery;
 mod faults;
 mod grants;
 mod keys;
+mod meeting;
 mod pages;
 mod params;
 mod random;

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::counters::Counters;
 use crate::faults::Faults;
+use crate::meeting::Meeting;
 use crate::realm::Realm;
 use crate::shared::{self, Shared};
 use crate::users::User;
@@ -108,6 +109,23 @@ impl RunningIdp {
     /// When the key cannot be made.
     pub fn rotate_key(&self, keep_old: bool) -> io::Result<()> {
         self.shared.keys.rotate(keep_old).map_err(|_| io::Error::other("no signing key could be made"))
+    }
+
+    /// Holds back the next `count` token requests until all of them are there, and answers them together. Among them a code
+    /// may come more than once: what a party makes of the answers races then, and not its requests.
+    pub fn gather(&self, count: usize) {
+        *self.shared.meeting() = Some(Arc::new(Meeting::of(count)));
+    }
+
+    /// Keeps what is said at the token endpoint from now on: for tests that search logs and databases for it.
+    pub fn keep_secrets(&self) {
+        *self.shared.told() = Some(Vec::new());
+    }
+
+    /// The values of all fields of token requests and of all members of their answers, since
+    /// [`keep_secrets`](RunningIdp::keep_secrets): codes, verifiers, tokens, the client's secret, and what is none.
+    pub fn kept_secrets(&self) -> Vec<String> {
+        self.shared.told().clone().unwrap_or_default()
     }
 
     /// Stops listening, waits a moment for requests in flight, and ends.

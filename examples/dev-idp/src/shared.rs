@@ -15,6 +15,7 @@ use crate::counters::Counters;
 use crate::faults::Faults;
 use crate::grants::Grants;
 use crate::keys::{Algorithm, KeyRing};
+use crate::meeting::Meeting;
 use crate::realm::Realm;
 use crate::refusal::Refusal;
 use crate::users::User;
@@ -85,6 +86,8 @@ pub(crate) struct Shared {
     auto_login: Mutex<Option<String>>,
     counters: Mutex<Counters>,
     grants: Mutex<Grants>,
+    meeting: Mutex<Option<Arc<Meeting>>>,
+    told: Mutex<Option<Vec<String>>>,
 }
 
 impl Shared {
@@ -98,6 +101,8 @@ impl Shared {
             auto_login: Mutex::new(auto_login),
             counters: Mutex::default(),
             grants: Mutex::default(),
+            meeting: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -119,6 +124,15 @@ impl Shared {
 
     pub(crate) fn grants(&self) -> MutexGuard<'_, Grants> {
         lock(&self.grants)
+    }
+
+    pub(crate) fn meeting(&self) -> MutexGuard<'_, Option<Arc<Meeting>>> {
+        lock(&self.meeting)
+    }
+
+    /// What was said at the token endpoint, if somebody wants to know.
+    pub(crate) fn told(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        lock(&self.told)
     }
 
     /// The user of that id, if it may sign in.

@@ -45,6 +45,14 @@ pub(crate) async fn handle(
         counters.last_token = form.pairs().to_vec();
         counters.last_token_basic = basic.is_some();
     }
+    if let Some(told) = shared.told().as_mut() {
+        told.extend(form.pairs().iter().map(|(_, value)| value.clone()));
+    }
+    let meeting = shared.meeting().clone();
+    let gathered = match meeting {
+        Some(meeting) => meeting.join().await,
+        None => false,
+    };
     let of_code =
         form.get("code").and_then(|code| shared.grants().take_code_fault(code, |fault| fault.stage() == Stage::Token));
     if let Some(fault) = of_code.or_else(|| shared.faults.take(Stage::Token)) {
@@ -58,7 +66,7 @@ pub(crate) async fn handle(
         check_form(&headers, &form)?;
         authenticate(&shared, basic, &form)?;
         let entitlement = match form.get("grant_type") {
-            Some("authorization_code") => redeem_code(&shared, realm, &form)?,
+            Some("authorization_code") => redeem_code(&shared, realm, &form, gathered)?,
             Some("refresh_token") => use_refresh_token(&shared, realm, &form)?,
             Some(other) => {
                 let text = format!("The app requested an unsupported grant type '{other}'.");
@@ -68,6 +76,9 @@ pub(crate) async fn handle(
         };
         tokens(&shared, entitlement)
     });
+    if let (Ok(Value::Object(tokens)), Some(told)) = (&tokens, shared.told().as_mut()) {
+        told.extend(tokens.values().filter_map(Value::as_str).map(str::to_owned));
+    }
     match tokens {
         Ok(tokens) => refusal::json(StatusCode::OK, tokens.to_string()),
         Err(refusal) => refusal.json(shared.now()),
@@ -163,7 +174,7 @@ fn form_decode(text: &str) -> Option<String> {
     form_urlencoded::parse(text.as_bytes()).next().map(|(decoded, _)| decoded.into_owned())
 }
 
-fn redeem_code(shared: &Shared, realm: Realm, form: &Params) -> Result<Entitlement, Refusal> {
+fn redeem_code(shared: &Shared, realm: Realm, form: &Params, again: bool) -> Result<Entitlement, Refusal> {
     let code = form.get("code").ok_or_else(|| Refusal::missing("code"))?;
     let mut grants = shared.grants();
     let grant = grants.code(code, shared.now())?;
@@ -180,7 +191,9 @@ fn redeem_code(shared: &Shared, realm: Realm, form: &Params) -> Result<Entitleme
         let text = "The Code_Verifier does not match the code_challenge supplied in the authorization request.";
         return Err(Refusal::new(501481, "invalid_grant", text));
     }
-    grants.redeem(code)?;
+    if !again {
+        grants.redeem(code)?;
+    }
     Ok(Entitlement { realm, user: grant.user, scope: grant.scope, nonce: grant.nonce, fault: grant.fault })
 }
 

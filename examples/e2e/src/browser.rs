@@ -7,6 +7,8 @@ use reqwest::header::{LOCATION, SET_COOKIE};
 use url::Url;
 
 use crate::http::{Answer, Http, encode};
+use crate::site::Site;
+use crate::volley::Shot;
 
 /// More steps than any sign-in has.
 const MAX_STEPS: usize = 20;
@@ -17,6 +19,27 @@ pub struct Browser {
     http: Http,
     person: String,
     cookies: BTreeMap<(String, String), String>,
+    clicks: bool,
+}
+
+/// A sign-in that the provider has sent back to the server's callback, where it has not been yet.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Approved {
+    /// The address of the callback, with the provider's answer.
+    pub callback: Url,
+    /// The `Cookie` header of the browser that approved it.
+    pub cookie: String,
+}
+
+impl Approved {
+    /// What the server's answer to an approval, and the provider's to the person's choice, make together.
+    pub fn of(approval: &Answer, choice: &Answer) -> Self {
+        let cookies = approval.headers.get_all(SET_COOKIE).iter();
+        let cookies = cookies.filter_map(|cookie| cookie.to_str().ok()?.split(';').next());
+        let callback = choice.header("location").unwrap_or_else(|| panic!("no way back: {choice:?}"));
+        Self { callback: callback.parse().expect("an address"), cookie: cookies.collect::<Vec<_>>().join("; ") }
+    }
 }
 
 /// A page that the browser shows.
@@ -42,7 +65,15 @@ pub enum Landing {
 impl Browser {
     /// The browser of the provider's user of this id, who allows what they are asked.
     pub fn of(person: &str) -> Self {
-        Self { http: Http::default(), person: person.to_owned(), cookies: BTreeMap::new() }
+        Self { http: Http::default(), person: person.to_owned(), cookies: BTreeMap::new(), clicks: false }
+    }
+
+    /// Opens a URL because the person clicked on it, and says so, as browsers do.
+    pub async fn click(&mut self, url: &str) -> Landing {
+        self.clicks = true;
+        let landing = self.open(url).await;
+        self.clicks = false;
+        landing
     }
 
     /// The names of the cookies that it has.
@@ -88,6 +119,18 @@ impl Browser {
         self.navigate(Method::POST, url, Some((encode(fields), origin))).await
     }
 
+    /// The approval of this page, to be sent to a replica of its server in a [`Volley`](crate::Volley). Each time that it is
+    /// sent begins a sign-in of its own.
+    pub fn approval(&self, page: &Page, site: &Site) -> Shot {
+        let action = attribute(page.form_tag(), "action").expect("a form with an action");
+        let action = page.url.join(&action).expect("the action is an address");
+        let (cookies, origin) = (self.cookies_for(&page.url), page.url.origin().ascii_serialization());
+        let headers = [("cookie", cookies.as_str()), ("origin", &origin), ("sec-fetch-site", "same-origin")];
+        let form = [("request", page.hidden("request")), ("decision", "approve".to_owned())];
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Shot::post_form(&site.url(action.path()), &headers, &form)
+    }
+
     /// Picks the person's account at the provider.
     pub async fn pick(&mut self, page: &Page) -> Landing {
         let person = self.person.clone();
@@ -126,6 +169,9 @@ impl Browser {
     async fn request(&mut self, method: &Method, url: &Url, form: Option<&(String, String)>) -> Answer {
         let cookies = self.cookies_for(url);
         let mut headers = vec![("accept", "text/html,application/xhtml+xml,*/*;q=0.8"), ("sec-fetch-mode", "navigate")];
+        if self.clicks {
+            headers.extend([("sec-fetch-user", "?1"), ("sec-fetch-dest", "document")]);
+        }
         if !cookies.is_empty() {
             headers.push(("cookie", &cookies));
         }

@@ -11,6 +11,7 @@ use url::Url;
 use crate::browser::Browser;
 use crate::http::{Answer, Http, encode};
 use crate::site::Site;
+use crate::volley::Shot;
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
@@ -31,6 +32,7 @@ pub struct Client {
     /// The scopes that it asks for, in alphabetical order.
     pub scope: String,
     base: String,
+    issuer: String,
     http: Http,
 }
 
@@ -90,6 +92,7 @@ impl Client {
             resource: site.url("/mcp"),
             scope: "mcp".to_owned(),
             base: site.base().to_owned(),
+            issuer: site.base().to_owned(),
             http: Http::default(),
         }
     }
@@ -104,16 +107,24 @@ impl Client {
             resource: site.url("/mcp"),
             scope: "mcp".to_owned(),
             base: site.base().to_owned(),
+            issuer: site.base().to_owned(),
             http: Http::default(),
         }
+    }
+
+    /// The same client, which asks at this address: a replica of its server, past the load balancer.
+    #[must_use]
+    pub fn asking(&self, site: &Site) -> Self {
+        Self { base: site.base().to_owned(), ..self.clone() }
     }
 
     /// Begins a sign-in.
     pub fn authorize(&self) -> Flow {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);
-        let verifier = format!("verifier-{n:0>40}");
+        let made = |what: &str| URL_SAFE_NO_PAD.encode(digest(&SHA256, format!("{what}-{n}").as_bytes()));
+        let verifier = made("verifier");
         let challenge = URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        let state = format!("state-{n:08}");
+        let state = made("state");
         let query = encode(&[
             ("response_type", "code"),
             ("client_id", &self.id),
@@ -136,7 +147,7 @@ impl Client {
         let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["code", "state", "iss"], "{landed}");
         assert_eq!(pairs[1].1, flow.state);
-        assert_eq!(pairs[2].1, self.base, "CB-12: the issuer, byte for byte");
+        assert_eq!(pairs[2].1, self.issuer, "CB-12: the issuer, byte for byte");
         pairs[0].1.clone()
     }
 
@@ -152,13 +163,17 @@ impl Client {
 
     /// Redeems a code.
     pub async fn redeem(&self, code: &str, verifier: &str) -> Answer {
-        self.token(&[
+        self.token(&self.redemption(code, verifier)).await
+    }
+
+    /// The form of [`Client::redeem`].
+    pub fn redemption<'a>(&'a self, code: &'a str, verifier: &'a str) -> [(&'static str, &'a str); 4] {
+        [
             ("grant_type", "authorization_code"),
             ("code", code),
             ("redirect_uri", &self.redirect),
             ("code_verifier", verifier),
-        ])
-        .await
+        ]
     }
 
     /// Uses a refresh token.
@@ -178,18 +193,40 @@ impl Client {
 
     /// A request to an endpoint with this client's credentials.
     async fn post(&self, endpoint: &str, form: &[(&str, &str)]) -> Answer {
+        let (authorization, form) = self.with_credentials(form);
+        let headers: Vec<_> = authorization.iter().map(|basic| ("authorization", basic.as_str())).collect();
+        self.http.post_form(&format!("{}/oauth/{endpoint}", self.base), &headers, &form).await
+    }
+
+    /// The same request, to be sent in a [`Volley`](crate::Volley).
+    pub fn shot(&self, endpoint: &str, form: &[(&str, &str)]) -> Shot {
+        let (authorization, form) = self.with_credentials(form);
+        let headers: Vec<_> = authorization.iter().map(|basic| ("authorization", basic.as_str())).collect();
+        Shot::post_form(&format!("{}/oauth/{endpoint}", self.base), &headers, &form)
+    }
+
+    /// Its `Authorization` header, if it uses one, or an empty one; and what it adds to a form.
+    pub fn credentials(&self) -> (String, Vec<(&str, &str)>) {
+        let (authorization, form) = self.with_credentials(&[]);
+        (authorization.unwrap_or_default(), form)
+    }
+
+    /// The `Authorization` header, if there is one, and the form.
+    fn with_credentials<'a>(&'a self, form: &[(&'a str, &'a str)]) -> (Option<String>, Vec<(&'a str, &'a str)>) {
         let mut form = form.to_vec();
-        let mut headers = Vec::new();
         let secret = self.secret.as_deref().unwrap_or_default();
-        // RFC 6749 section 2.3.1: both are form-encoded before they are joined.
-        let encoded = |text: &str| encode(&[("", text)])[1..].to_owned();
-        let basic = format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(&self.id), encoded(secret))));
+        let mut authorization = None;
         match self.auth_method.as_str() {
-            "client_secret_basic" => headers.push(("authorization", basic.as_str())),
+            "client_secret_basic" => {
+                // RFC 6749 section 2.3.1: both are form-encoded before they are joined.
+                let encoded = |text: &str| encode(&[("", text)])[1..].to_owned();
+                let pair = STANDARD.encode(format!("{}:{}", encoded(&self.id), encoded(secret)));
+                authorization = Some(format!("Basic {pair}"));
+            }
             "client_secret_post" => form.extend([("client_id", self.id.as_str()), ("client_secret", secret)]),
             _ => form.push(("client_id", &self.id)),
         }
-        self.http.post_form(&format!("{}/oauth/{endpoint}", self.base), &headers, &form).await
+        (authorization, form)
     }
 }
 

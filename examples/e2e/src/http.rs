@@ -8,6 +8,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use url::form_urlencoded;
 
+use crate::tap::Exchange;
+
 /// Nothing in these tests takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -65,17 +67,21 @@ impl Http {
         body: String,
     ) -> Result<Answer, reqwest::Error> {
         let asked = crate::recorder::asked(&method, url, &body);
-        let mut request = self.0.request(method, url).body(body);
+        let mut request = self.0.request(method.clone(), url).body(body.clone());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some((name, value)) = crate::balancer::only() {
             request = request.header(name, value);
         }
-        let response = request.send().await?;
-        let answer =
-            Answer { status: response.status(), headers: response.headers().clone(), body: response.text().await? };
+        let request = request.build()?;
+        let sent = request.headers().clone();
+        let response = self.0.execute(request).await?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let answer = Answer { status, headers, body: response.text().await? };
         crate::recorder::answered(asked, &answer);
+        let url = url.to_owned();
+        crate::tap::keep(|| Exchange { method, url, headers: sent, body, answer: answer.clone() });
         Ok(answer)
     }
 

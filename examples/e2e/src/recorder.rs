@@ -11,14 +11,14 @@ use crate::site::Site;
 /// One request and its answer, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Exchange {
+pub struct Recorded {
     /// Method, URL and body.
     pub asked: String,
     /// Status, headers in alphabetical order, and body.
     pub answered: String,
 }
 
-type Exchanges = Arc<Mutex<Vec<Exchange>>>;
+type Exchanges = Arc<Mutex<Vec<Recorded>>>;
 
 tokio::task_local! {
     static RECORD: Exchanges;
@@ -26,7 +26,7 @@ tokio::task_local! {
 
 /// Runs a test and keeps every exchange that it makes itself, in order. What tasks of its own ask is not kept: their order
 /// would be chance.
-pub async fn recorded<T>(test: impl Future<Output = T>) -> (T, Vec<Exchange>) {
+pub async fn recorded<T>(test: impl Future<Output = T>) -> (T, Vec<Recorded>) {
     let exchanges = Exchanges::default();
     let outcome = RECORD.scope(Arc::clone(&exchanges), test).await;
     let exchanges = std::mem::take(&mut *exchanges.lock().unwrap_or_else(PoisonError::into_inner));
@@ -59,14 +59,14 @@ fn keep(asked: Option<String>, status: &str, head: impl Iterator<Item = String>,
     let mut head: Vec<String> = head.filter(|line| !line.starts_with("date: ")).collect();
     // Several of one name keep their order.
     head.sort_by_key(|line| line.split(':').next().map(str::to_owned));
-    let exchange = Exchange { asked, answered: format!("{status}\n{}\n\n{body}", head.join("\n")) };
+    let exchange = Recorded { asked, answered: format!("{status}\n{}\n\n{body}", head.join("\n")) };
     // Whoever asked has a record, or there would be no text.
     let _: Result<(), _> = RECORD.try_with(|record| {
         record.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
     });
 }
 
-impl Exchange {
+impl Recorded {
     /// The same with every text changed.
     #[must_use]
     pub fn with(&self, change: &mut impl FnMut(&str) -> String) -> Self {

@@ -15,6 +15,7 @@ async fn main() -> ExitCode {
 
 async fn run() -> Result<(), Failure> {
     let settings = Settings::from_env()?;
+    dcr_e2e::log_loudly_if_asked();
     settings.start_log();
     let framework = std::env::var(FRAMEWORK).ok().and_then(|at| Framework::ALL.get(at.parse::<usize>().ok()?));
     let framework = framework.ok_or_else(|| Failure::Configuration(format!("{FRAMEWORK} names no framework")))?;

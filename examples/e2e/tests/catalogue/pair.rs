@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use dcr_e2e::{Exchange, Framework, recorded};
+use dcr_e2e::{Framework, Recorded, recorded};
 use libtest_mimic::Failed;
 
 use crate::case::Case;
@@ -33,7 +33,7 @@ pub(crate) async fn compare(case: Case) -> Result<usize, Failed> {
 
 /// Every value that is drawn, signed, sealed or counted by a clock becomes a number: the same one for the same value, so
 /// that it also shows where one comes back.
-fn evened_out(exchanges: &[Exchange]) -> Vec<Exchange> {
+fn evened_out(exchanges: &[Recorded]) -> Vec<Recorded> {
     let mut known = BTreeMap::new();
     let mut even = |text: &str| -> String {
         let mut out = String::with_capacity(text.len());
@@ -81,11 +81,9 @@ fn is_time(word: &str) -> bool {
 fn is_drawn(word: &str) -> bool {
     let digits = word.bytes().filter(u8::is_ascii_digit).count();
     let (upper, lower) = (word.bytes().any(|b| b.is_ascii_uppercase()), word.bytes().any(|b| b.is_ascii_lowercase()));
-    let is_state = word.starts_with("state-0");
     let is_number = digits == word.len() && (5..=10).contains(&digits);
     let is_reference = word.len() == 9 && word.as_bytes()[4] == b'-' && !lower;
-    is_state
-        || is_number
+    is_number
         || is_reference
         || (word.len() >= RANDOM && digits > 0 && (upper && lower || word.len() >= 20))
         || (word.len() >= 20 && upper && lower)

@@ -69,6 +69,15 @@ impl Database {
         Self::Server { server, name }
     }
 
+    /// What it is.
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::File(_) => Kind::Sqlite,
+            Self::Server { server, .. } if is_mysql(server) => Kind::MySql,
+            Self::Server { .. } => Kind::Postgres,
+        }
+    }
+
     pub(crate) fn url(&self) -> String {
         match self {
             Self::File(directory) => format!("sqlite://{}", directory.path().join("dcr.db").display()),

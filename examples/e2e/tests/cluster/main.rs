@@ -5,6 +5,8 @@
 //! Always on a SQLite file that the processes share; on PostgreSQL and MariaDB if `DCR_TEST_POSTGRES_URL` and
 //! `DCR_TEST_MYSQL_URL` name servers.
 //!
+//! `DCR_RACE_ROUNDS` is how many rounds each race has (20), see `races`.
+//!
 //! `DCR_CLUSTER_SECONDS` is how long the random tests go on (a few seconds), `DCR_CLUSTER_SEED` what decides their choices
 //! (which is printed when a test fails).
 

@@ -28,7 +28,7 @@ pub(crate) fn seed() -> u64 {
     number("DCR_CLUSTER_SEED").unwrap_or(20_261_124)
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
