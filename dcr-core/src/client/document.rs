@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use super::keys::{ClientKeys, KeysFault};
-use super::{AuthMethod, CanonicalRedirect, ClientId};
+use super::{AuthMethod, CanonicalRedirect, ClientId, has_uri_characters};
 use crate::text::bounded;
 
 /// More redirect URIs than any client has.
@@ -61,6 +61,7 @@ impl<'a> DocumentUrl<'a> {
         let text = id.as_str();
         let url = Url::parse(text).map_err(|_| DocumentFault::Url)?;
         let plain = url.as_str() == text
+            && has_uri_characters(text)
             && url.scheme() == "https"
             && url.username().is_empty()
             && url.password().is_none()
@@ -294,6 +295,9 @@ mod tests {
             "https://claude.ai/./x",
             "https://claude.ai/%2e%2E/x",
             "https://claude.ai\\x",
+            "https://claude.ai/x^y",
+            "https://claude.ai/x|y",
+            "https://claude.ai/x%y",
             "https:/claude.ai/x",
             "https://b\u{fc}cher.example/x",
             "https://127.0.0.1/x",

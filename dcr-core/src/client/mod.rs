@@ -31,7 +31,7 @@ pub(crate) use self::metadata::{RegistrationRequest, ValidRegistration};
 pub use self::platform::{Platform, PlatformList, PlatformListError};
 pub(crate) use self::pre_registered::Credential;
 pub use self::pre_registered::{PinFault, PreRegistered};
-pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane};
+pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane, has_uri_characters};
 pub use self::redirect_uri::{RedirectClass, RedirectFault};
 pub(crate) use self::resolve::{ClientRules, LookedUp, ResolvedClient, ValidRedirect};
 pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret, derive_registration_token};
