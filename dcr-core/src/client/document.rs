@@ -103,6 +103,9 @@ struct RawDocument {
     jwks_uri: Option<Value>,
     client_secret: Option<Value>,
     client_secret_expires_at: Option<Value>,
+    /// Read only so that what is ignored is JSON, too, and not deeper than the parser goes.
+    #[serde(flatten)]
+    _ignored: std::collections::BTreeMap<String, Value>,
 }
 
 /// A document that is valid for its URL. The client is public, or signs assertions: everybody reads its document.
@@ -409,6 +412,9 @@ mod tests {
         ] {
             assert!(parse(&document).is_err(), "{document}");
         }
+        let id = ClientId::new(URL).unwrap();
+        let odd = [br#"{"x":"\xff","#.as_slice(), &document().to_string().as_bytes()[1..]].concat();
+        assert!(ClientDocument::parse(DocumentUrl::parse(&id).unwrap(), &odd, &[]).is_err(), "no UTF-8, no JSON");
         let kept = parse(&with("redirect_uris", json!(["claude://x/cb", "https://a.example/cb"]))).unwrap();
         assert_eq!(kept.redirects.len(), 1);
     }
