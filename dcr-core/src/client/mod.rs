@@ -23,6 +23,8 @@ pub(crate) use self::authenticate::{
 };
 pub(crate) use self::document::{ClientDocument, DocumentFault, DocumentUrl};
 pub(crate) use self::documents::Documents;
+#[cfg(fuzzing)]
+pub(crate) use self::fetched::freshness;
 pub use self::id::{AuthMethod, ClientId, ClientIdError, Provenance};
 pub(crate) use self::imported::may_be_imported;
 pub use self::imported::{ImportFault, ImportedClient};
