@@ -93,6 +93,11 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Reads a NumericDate (RFC 7519 section 2) that may be left out; null is no way to leave it out (RS-4).
+pub(crate) fn numeric_date<'de, D: serde::Deserializer<'de>>(date: D) -> Result<Option<i64>, D::Error> {
+    serde::Deserialize::deserialize(date).map(Some)
+}
+
 /// A text is no time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a time: write it as in 2026-11-24T09:30:00Z")]

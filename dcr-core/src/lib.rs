@@ -59,6 +59,9 @@ mod clock;
 mod config;
 mod engine;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guarded;
 mod http;
 mod limits;

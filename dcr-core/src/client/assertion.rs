@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::keys::{ASSERTION_ALGORITHMS, ClientKeys};
 use super::{ClientId, CredentialFault};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, numeric_date};
 use crate::seal::{digest, unb64};
 
 /// What `client_assertion_type` must be (RFC 7523 section 2.2).
@@ -60,7 +60,9 @@ struct Claims {
     sub: String,
     aud: Audience,
     exp: i64,
+    #[serde(default, deserialize_with = "numeric_date")]
     iat: Option<i64>,
+    #[serde(default, deserialize_with = "numeric_date")]
     nbf: Option<i64>,
     jti: Option<String>,
 }
@@ -85,7 +87,9 @@ impl ClientAssertion {
             return Err(malformed);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| malformed)?;
-        if !ASSERTION_ALGORITHMS.iter().any(|(algorithm, _)| *algorithm == header.alg) {
+        let known = ASSERTION_ALGORITHMS.iter().any(|(algorithm, _)| *algorithm == header.alg);
+        // Critical extensions: we know none (RFC 7515 section 4.1.11).
+        if !known || header.crit.is_some() {
             return Err(malformed);
         }
         let payload = token.split('.').nth(1).and_then(|payload| unb64(payload.as_bytes())).ok_or(malformed)?;
@@ -220,6 +224,8 @@ mod tests {
             // A claim of another type is no absence.
             (with("exp", json!("soon")), AssertionFault::Signature),
             (with("nbf", json!("x")), AssertionFault::Signature),
+            (with("nbf", json!(null)), AssertionFault::Signature),
+            (with("iat", json!(null)), AssertionFault::Signature),
         ] {
             assert_eq!(verify(&claims), Err(fault), "{claims}");
         }

@@ -170,6 +170,11 @@ impl PresentedSecret {
         self.method
     }
 
+    #[cfg(fuzzing)]
+    pub(crate) fn for_fuzzing(&self) -> &str {
+        &self.secret
+    }
+
     /// Whether it is the secret of this pinned client.
     pub(crate) fn is_of(&self, client: &PreRegistered) -> bool {
         client.secret_is(&self.secret)

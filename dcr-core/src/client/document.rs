@@ -6,7 +6,7 @@ use serde_json::Value;
 use url::{Host, Url};
 
 use super::keys::{ClientKeys, KeysFault};
-use super::{AuthMethod, CanonicalRedirect, ClientId};
+use super::{AuthMethod, CanonicalRedirect, ClientId, has_uri_characters};
 use crate::text::bounded;
 
 /// More redirect URIs than any client has.
@@ -61,6 +61,7 @@ impl<'a> DocumentUrl<'a> {
         let text = id.as_str();
         let url = Url::parse(text).map_err(|_| DocumentFault::Url)?;
         let plain = url.as_str() == text
+            && has_uri_characters(text)
             && url.scheme() == "https"
             && url.username().is_empty()
             && url.password().is_none()
@@ -102,6 +103,9 @@ struct RawDocument {
     jwks_uri: Option<Value>,
     client_secret: Option<Value>,
     client_secret_expires_at: Option<Value>,
+    /// Read only so that what is ignored is JSON, too, and not deeper than the parser goes.
+    #[serde(flatten)]
+    _ignored: std::collections::BTreeMap<String, Value>,
 }
 
 /// A document that is valid for its URL. The client is public, or signs assertions: everybody reads its document.
@@ -294,6 +298,9 @@ mod tests {
             "https://claude.ai/./x",
             "https://claude.ai/%2e%2E/x",
             "https://claude.ai\\x",
+            "https://claude.ai/x^y",
+            "https://claude.ai/x|y",
+            "https://claude.ai/x%y",
             "https:/claude.ai/x",
             "https://b\u{fc}cher.example/x",
             "https://127.0.0.1/x",
@@ -405,6 +412,9 @@ mod tests {
         ] {
             assert!(parse(&document).is_err(), "{document}");
         }
+        let id = ClientId::new(URL).unwrap();
+        let odd = [br#"{"x":"\xff","#.as_slice(), &document().to_string().as_bytes()[1..]].concat();
+        assert!(ClientDocument::parse(DocumentUrl::parse(&id).unwrap(), &odd, &[]).is_err(), "no UTF-8, no JSON");
         let kept = parse(&with("redirect_uris", json!(["claude://x/cb", "https://a.example/cb"]))).unwrap();
         assert_eq!(kept.redirects.len(), 1);
     }

@@ -246,7 +246,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// How long a document is fresh (RFC 9111 section 4.2), within our bounds.
-fn freshness(headers: &HeaderMap, now: Timestamp) -> Duration {
+pub(crate) fn freshness(headers: &HeaderMap, now: Timestamp) -> Duration {
     let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
     let directives: Vec<&str> = headers
         .get_all(CACHE_CONTROL)

@@ -23,6 +23,8 @@ pub(crate) use self::authenticate::{
 };
 pub(crate) use self::document::{ClientDocument, DocumentFault, DocumentUrl};
 pub(crate) use self::documents::Documents;
+#[cfg(fuzzing)]
+pub(crate) use self::fetched::freshness;
 pub use self::id::{AuthMethod, ClientId, ClientIdError, Provenance};
 pub(crate) use self::imported::may_be_imported;
 pub use self::imported::{ImportFault, ImportedClient};
@@ -31,7 +33,7 @@ pub(crate) use self::metadata::{RegistrationRequest, ValidRegistration};
 pub use self::platform::{Platform, PlatformList, PlatformListError};
 pub(crate) use self::pre_registered::Credential;
 pub use self::pre_registered::{PinFault, PreRegistered};
-pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane};
+pub(crate) use self::redirect_uri::{CanonicalRedirect, custom_redirect_is_sane, has_uri_characters};
 pub use self::redirect_uri::{RedirectClass, RedirectFault};
 pub(crate) use self::resolve::{ClientRules, LookedUp, ResolvedClient, ValidRedirect};
 pub(crate) use self::sealed_id::{SealedClient, SealedId, derive_client_secret, derive_registration_token};

@@ -45,7 +45,7 @@ pub enum RedirectClass {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectFault {
-    /// Too long, or a byte outside visible ASCII, or a backslash.
+    /// Too long, or a character that no URI has (RFC 3986 section 2), such as a space, a backslash or a caret.
     #[error("has characters that are not allowed, or more than 2,000 of them")]
     Bytes,
     /// Does not parse, or parsing would change it.
@@ -91,10 +91,7 @@ pub(crate) struct CanonicalRedirect {
 impl CanonicalRedirect {
     /// The gate. `custom` lists the custom-scheme URIs that are allowed, as exact strings.
     pub(crate) fn parse(text: &str, custom: &[String]) -> Result<Self, RedirectFault> {
-        if text.is_empty()
-            || text.len() > MAX_REDIRECT
-            || !text.bytes().all(|b| (0x21..=0x7e).contains(&b) && b != b'\\')
-        {
+        if text.is_empty() || text.len() > MAX_REDIRECT || !has_uri_characters(text) {
             return Err(RedirectFault::Bytes);
         }
         if text.contains('#') {
@@ -193,6 +190,14 @@ impl CanonicalRedirect {
     }
 }
 
+/// Whether a text has the characters of a URI only, and whole escapes (RFC 3986 section 2). What else there is, such as a
+/// caret, some parsers escape and others leave.
+pub(crate) fn has_uri_characters(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&b);
+    let whole = |escape: &str| escape.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    text.bytes().all(plain) && text.split('%').skip(1).all(whole)
+}
+
 /// Whether the operator may list this custom redirect.
 pub(crate) fn custom_redirect_is_sane(text: &str) -> bool {
     let scheme = text.split(':').next().unwrap_or("");
@@ -283,6 +288,11 @@ mod tests {
             "https://claude.ai/cb%00",
             "https://claude.ai/cb?code=1",
             "https://claude.ai/cb?%69ss=1",
+            // Browsers escape a caret, the `url` crate does not.
+            "https://claude.ai/cb^",
+            "https://claude.ai/cb|",
+            "https://claude.ai/cb%zz",
+            "https://claude.ai/cb?x=%4",
             "",
         ] {
             let _: RedirectFault = fault(text);

@@ -87,6 +87,11 @@ fn named(prefix: &str, text: &str) -> String {
     prefix.chars().chain(tail).collect()
 }
 
+/// Whether we could have named a cookie so: others are not ours, whatever they begin with, and their names go into no answer.
+fn is_named(prefix: &str, name: &str) -> bool {
+    name.strip_prefix(prefix).is_some_and(|tail| named(prefix, tail) == name)
+}
+
 /// The cookies of a request that may be ours.
 #[derive(Debug)]
 pub(crate) struct Cookies {
@@ -108,9 +113,9 @@ impl Cookies {
         for (name, value) in pairs.take(MAX_COOKIES) {
             if name.starts_with(&names.csrf) && name == named(&names.csrf, value) {
                 cookies.csrf.push(value.to_owned());
-            } else if name.starts_with(&names.transaction) {
+            } else if is_named(&names.transaction, name) {
                 cookies.transactions.push((name.to_owned(), value.to_owned()));
-            } else if name.starts_with(&names.remembered) {
+            } else if is_named(&names.remembered, name) {
                 cookies.remembered.push((name.to_owned(), value.to_owned()));
             }
         }
@@ -175,6 +180,17 @@ mod tests {
         let cookies = Cookies::read(&headers, &names);
         assert_eq!(cookies.of_state(&names, "abc"), ["good"]);
         assert!(cookies.csrf().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_we_never_give_is_not_ours_whatever_it_begins_with() {
+        let names = CookieNames::new(&Issuer::parse("https://mcp.example").unwrap());
+        let mut headers = HeaderMap::new();
+        let sent =
+            "__Host-dcr-tx-\u{7d3}=x; __Host-dcr-tx-a b=x; __Host-dcr-tx-0123456789abcdefg=x; __Host-dcr-tx-abc=x";
+        headers.insert(COOKIE, HeaderValue::from_bytes(sent.as_bytes()).unwrap());
+        let cookies = Cookies::read(&headers, &names);
+        assert_eq!(cookies.open(), [("__Host-dcr-tx-abc".to_owned(), "x".to_owned())]);
     }
 
     #[test]

@@ -258,6 +258,11 @@ impl ReturnAddress {
         Self { uri: redirect.as_str().to_owned(), class: redirect.class(), state }
     }
 
+    #[cfg(fuzzing)]
+    pub(crate) fn of_gated(redirect: &crate::client::CanonicalRedirect, state: Option<Vec<u8>>) -> Self {
+        Self { uri: redirect.as_str().to_owned(), class: RedirectClass::Other, state }
+    }
+
     /// Whether errors may go there by themselves before the person approved (DC-12, CO-8).
     pub(crate) const fn is_trusted(&self) -> bool {
         !matches!(self.class, RedirectClass::Other)

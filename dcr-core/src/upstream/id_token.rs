@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::discovery::SigningKey;
 use super::{UpstreamError, UpstreamFault};
-use crate::clock::Timestamp;
+use crate::clock::{Timestamp, numeric_date};
 use crate::seal::same_bytes;
 
 /// Asymmetric algorithms only: a symmetric one would make our client secret a signing key.
@@ -36,6 +36,7 @@ pub(super) struct Claims {
     azp: Option<String>,
     exp: i64,
     iat: i64,
+    #[serde(default, deserialize_with = "numeric_date")]
     nbf: Option<i64>,
     nonce: String,
     pub(super) email_verified: Option<Value>,
@@ -73,6 +74,10 @@ pub(super) fn header(token: &str) -> Result<(Algorithm, Option<String>), Upstrea
     let header = jsonwebtoken::decode_header(token).map_err(|_| invalid("the ID token has no readable header"))?;
     if !ALGORITHMS.contains(&header.alg) {
         return Err(invalid("the ID token's algorithm is not accepted"));
+    }
+    if header.crit.is_some() {
+        // RFC 7515 section 4.1.11: whoever does not know an extension refuses what depends on it. We know none.
+        return Err(invalid("the ID token has critical extensions"));
     }
     Ok((header.alg, header.kid))
 }
@@ -157,6 +162,20 @@ mod tests {
     }
 
     #[test]
+    fn rs_03_critical_extensions_that_nobody_knows_are_refused() {
+        let with = |header: Value| header_of(&header.to_string());
+        assert!(with(json!({"alg": "ES256", "kid": "k"})).is_ok());
+        for crit in [json!(["b64"]), json!([])] {
+            assert!(with(json!({"alg": "ES256", "kid": "k", "b64": false, "crit": crit})).is_err());
+        }
+    }
+
+    fn header_of(json: &str) -> Result<(Algorithm, Option<String>), UpstreamError> {
+        let text = crate::seal::b64(json.as_bytes());
+        header(&format!("{text}.e30.c2ln"))
+    }
+
+    #[test]
     fn rs_04_times_audience_and_nonce_hold_or_the_token_does_not() {
         assert!(check(json!({})));
         assert!(check(json!({"aud": ["c"]})));
@@ -172,6 +191,7 @@ mod tests {
             json!({"iat": 1_561}),
             json!({"nbf": 1_561}),
             json!({"nbf": "1000"}),
+            json!({"nbf": null}),
             json!({"nonce": "N"}),
             json!({"nonce": null}),
         ] {
