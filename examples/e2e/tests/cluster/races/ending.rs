@@ -1,13 +1,12 @@
 //! What an operator ends against what people do at the same moment: a block, and a pin that is taken away.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use dcr_core::store::Target;
 use dcr_core::{ClientId, Platform, PreRegistered};
 use dcr_e2e::{Browser, Client, Landing, Tokens, Volley, at};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
 
 use super::{Chain, Newest, REPLICAS, Race, code_in, is_invalid_grant, rounds};
 use crate::databases::Database;
@@ -122,10 +121,10 @@ async fn me_12_mg_11_a_block_ends_what_is_refreshed_and_signed_in_meanwhile(data
             _ => Target::Platform(Platform::loopback()),
         };
         let (operator, moment, what) = (race.operator(), crowd.volley.moment(), target.clone());
-        let delay = Duration::from_millis(15 * (round % 12) as u64);
+        let strike = race.strike(round / 4).await;
         let blocked = tokio::spawn(async move {
             moment.await;
-            sleep(delay).await;
+            strike.await;
             let ended = operator.block(&what, "race").await.expect("a block");
             (ended, Instant::now())
         });
@@ -163,10 +162,10 @@ async fn ad_08_what_a_pin_let_in_is_over_when_it_is_taken_away(database: Databas
         let crowd = Crowd::gather(&mut race, &client, person).await;
         assert_eq!(claims(&crowd.tokens[0].access)["client_id"], "portal");
         let (moment, unpinning, id) = (crowd.volley.moment(), Arc::clone(&operator), id.clone());
-        let delay = Duration::from_millis(15 * (round % 12) as u64);
+        let strike = race.strike(round / 4).await;
         let unpinned = tokio::spawn(async move {
             moment.await;
-            sleep(delay).await;
+            strike.await;
             let ended = unpinning.unpin(&id, "race").await.expect("an end").expect("a pin");
             (ended, Instant::now())
         });

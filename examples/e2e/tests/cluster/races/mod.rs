@@ -88,6 +88,21 @@ impl Race {
         }
     }
 
+    /// The moment to strike in this round: now and then a little later than all begin, and now and then when the first of
+    /// the callbacks is written and the others are about to be.
+    async fn strike(&self, round: usize) -> impl Future<Output = ()> + Send + 'static {
+        let (store, before) = (Arc::clone(&self.store), self.store.counts().await.expect("a store").sessions);
+        async move {
+            if round.is_multiple_of(2) {
+                return sleep(Duration::from_millis(15 * (round % 12) as u64)).await;
+            }
+            let began = Instant::now();
+            while store.counts().await.expect("a store").sessions == before && began.elapsed() < BOUND {
+                sleep(Duration::from_millis(1)).await;
+            }
+        }
+    }
+
     /// The client as it asks the replica whose turn it is.
     fn at(&self, client: &Client, n: usize) -> Client {
         client.asking(&self.cluster.replica(n % REPLICAS))
