@@ -47,7 +47,7 @@ fn main() -> ExitCode {
 }
 
 /// Plays on one store, and on another beside it that must answer the same bytes.
-#[expect(clippy::print_stdout, reason = "how often what came up is for whoever asks with --nocapture")]
+#[expect(clippy::print_stdout, reason = "how often each outcome came up belongs to the result")]
 fn on(name: &str, moves: u64, fresh: &Fresh, other: Option<&Fresh>) -> Result<(), Failed> {
     let plan = Plan::from_environment(moves);
     let coverage = run(plan, fresh, other).map_err(|found| found.in_words(plan.seed))?;
