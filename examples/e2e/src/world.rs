@@ -68,7 +68,12 @@ impl World {
 
     /// The same, with the options changed.
     pub async fn with(framework: Framework, change: impl FnOnce(&mut Options)) -> Self {
-        let idp = DevIdp::builder().start().await.expect("a provider");
+        Self::behind(framework, DevIdp::builder(), change).await
+    }
+
+    /// The same with a provider that is not the usual one.
+    pub async fn behind(framework: Framework, idp: DevIdp, change: impl FnOnce(&mut Options)) -> Self {
+        let idp = idp.start().await.expect("a provider");
         let directory = Directory::new();
         let mut options = Options {
             bind: Some("127.0.0.1:0".to_owned()),

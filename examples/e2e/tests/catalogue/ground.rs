@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
+use dcr_dev_idp::{Algorithm, DevIdp};
 use dcr_e2e::{Framework, SECRETS, World};
 use dcr_examples_common::Options;
 
@@ -77,8 +78,18 @@ impl Ground {
 
     /// The same, with the options changed.
     pub(crate) async fn world_with(&self, change: impl FnOnce(&mut Options)) -> World {
+        // Its keys are made in no time; those of RSA take longer than most cases.
+        self.world_behind(DevIdp::builder().algorithm(Algorithm::Es256), change).await
+    }
+
+    /// The same behind a provider that signs as Entra ID does.
+    pub(crate) async fn world_like_entra(&self, change: impl FnOnce(&mut Options)) -> World {
+        self.world_behind(DevIdp::builder(), change).await
+    }
+
+    async fn world_behind(&self, idp: DevIdp, change: impl FnOnce(&mut Options)) -> World {
         let database = self.fresh().await;
-        World::with(self.place.framework, |options| {
+        World::behind(self.place.framework, idp, |options| {
             options.database_url = Some(database);
             options.secret = Some(SECRETS[0].to_owned());
             options.resource_server = Some("rs:rs-secret".to_owned());

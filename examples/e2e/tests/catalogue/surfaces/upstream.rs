@@ -19,7 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 async fn what_the_login_is_told(ground: &Ground) {
-    let world = ground.world().await;
+    let world = ground.world_like_entra(|_| {}).await;
     let mut seen = std::collections::BTreeSet::new();
     for client in [Client::unregistered(&world, U, P), Client::register(&world, &[L]).await] {
         for _ in 0..2 {
@@ -53,7 +53,7 @@ async fn what_the_login_is_told(ground: &Ground) {
 }
 
 async fn answers_that_do_not_hold(ground: &Ground) {
-    let world = ground.world().await;
+    let world = ground.world_like_entra(|_| {}).await;
     let client = Client::register(&world, &[L]).await;
     for fault in [
         Fault::WrongNonce,
@@ -87,7 +87,7 @@ async fn answers_that_do_not_hold(ground: &Ground) {
 }
 
 async fn people_are_not_addresses(ground: &Ground) {
-    let world = ground.world().await;
+    let world = ground.world_like_entra(|_| {}).await;
     let client = Client::unregistered(&world, U, P);
     // Bob and Carol share an address.
     let mut people = Vec::new();
@@ -112,7 +112,7 @@ async fn people_are_not_addresses(ground: &Ground) {
 }
 
 async fn no_token_is_passed_through(ground: &Ground) {
-    let world = ground.world().await;
+    let world = ground.world_like_entra(|_| {}).await;
     let client = Client::register(&world, &[L]).await;
     let tokens = client.sign_in(&mut Browser::of("ada")).await;
     let idp = world.idp();
@@ -160,7 +160,7 @@ async fn no_token_is_passed_through(ground: &Ground) {
 async fn another_tenant(ground: &Ground) {
     // By the tenant's own authority a guest comes in as the guest that he is there; by one for all tenants his home counts.
     let world = ground
-        .world_with(|options| {
+        .world_like_entra(|options| {
             options.allowed_tenants = options.azure_tenant_id.clone();
             options.azure_tenant_id = Some("common".to_owned());
         })
@@ -179,7 +179,7 @@ async fn another_tenant(ground: &Ground) {
 }
 
 async fn what_the_login_says_is_not_repeated(ground: &Ground) {
-    let world = ground.world().await;
+    let world = ground.world_like_entra(|_| {}).await;
     let client = Client::register(&world, &["https://app.example/cb"]).await;
     let script = "<script>alert(1)</script>";
     for error in ["access_denied", "server_error", "made_up\"><script>", "interaction_required"] {
