@@ -116,7 +116,7 @@ impl Cookie {
 
 fn check(Prepared { world, browsers }: &Prepared, input: &Input) {
     let pairs: Vec<Vec<u8>> = input.cookies.iter().take(24).map(|cookie| cookie.pair(browsers)).collect();
-    let lines: Vec<Vec<u8>> = if input.lines { pairs.clone() } else { vec![pairs.join(&b"; "[..])] };
+    let lines: Vec<Vec<u8>> = if input.lines { pairs } else { vec![pairs.join(&b"; "[..])] };
     let lines: Vec<HeaderValue> = lines.iter().filter_map(|line| HeaderValue::from_bytes(line).ok()).collect();
     let with = |request: http::request::Builder, body: String| {
         let mut request: Request<bytes::Bytes> =

@@ -82,9 +82,9 @@ fn check(which: u8, status: u16, entra: bool, body: &[u8]) {
     }
     let provider = if entra {
         let config = EntraConfig::new("72f988bf-86f1-41af-91ab-2d7cd011db47", "client", "secret");
-        OidcProvider::entra(config, web.clone(), clock)
+        OidcProvider::entra(config, web, clock)
     } else {
-        OidcProvider::new(OidcConfig::new(base, "client").secret("secret"), web.clone(), clock)
+        OidcProvider::new(OidcConfig::new(base, "client").secret("secret"), web, clock)
     };
     let provider = provider.expect("a provider");
 

@@ -125,7 +125,7 @@ impl Audience {
     /// The audiences, if it is a text or a list of texts.
     pub fn values(&self, right: &str) -> Option<Vec<String>> {
         match self {
-            Self::One(text) if matches!(text, Text::ListOfRight) => Some(vec![right.to_owned()]),
+            Self::One(Text::ListOfRight) => Some(vec![right.to_owned()]),
             Self::One(text) => text.value(right).map(|one| vec![one]),
             Self::Several(all) => {
                 Some(all.iter().take(4).map(|is| if *is { right.to_owned() } else { "another".to_owned() }).collect())

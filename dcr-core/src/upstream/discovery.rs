@@ -168,8 +168,12 @@ impl Discovery {
             };
             return Err(UpstreamError::new(fault, format!("the provider answered {status} to {url}")));
         }
-        serde_json::from_slice(response.body())
-            .map_err(|e| UpstreamError::new(UpstreamFault::Invalid, format!("{url} is not the expected JSON: {e}")))
+        serde_json::from_slice(response.body()).map_err(|e| {
+            // Where, not what: the error repeats what it found there, at any length.
+            let (line, column) = (e.line(), e.column());
+            let text = format!("{url} is not the expected JSON, at line {line}, column {column}");
+            UpstreamError::new(UpstreamFault::Invalid, text)
+        })
     }
 }
 
@@ -240,6 +244,25 @@ mod tests {
         let provider = Arc::new(Provider { clock: clock.clone(), hangs: false.into(), asked: AtomicU32::new(0) });
         let issuer = Some("https://idp.example".to_owned());
         (Discovery::new("https://idp.example/d".to_owned(), issuer, provider.clone(), clock), provider)
+    }
+
+    /// A provider that says one thing.
+    #[derive(Debug)]
+    struct Says(&'static str);
+
+    #[async_trait]
+    impl HttpFetch for Says {
+        async fn fetch(&self, _: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
+            Ok(http::Response::new(self.0.as_bytes().to_vec()))
+        }
+    }
+
+    #[tokio::test]
+    async fn up_10_an_error_repeats_nothing_of_what_was_answered() {
+        let (url, clock) = ("https://idp.example/d".to_owned(), ManualClock::at(1_790_000_000));
+        let discovery = Discovery::new(url, None, Arc::new(Says(r#"{"keys":"eyJ-a-token"}"#)), clock);
+        let error = discovery.key("https://idp.example/k", None).await.unwrap_err();
+        assert!(!error.to_string().contains("eyJ"), "{error}");
     }
 
     #[tokio::test]
