@@ -61,7 +61,7 @@ impl<'a> Responder<'a> {
 
     /// To the client, with an error in its redirect.
     pub(crate) fn back(&self, step: &str, location: String, refusal: &Refusal) -> Response<Bytes> {
-        log(step, refusal, "-");
+        self.log(step, refusal, "-");
         self.see_other(location)
     }
 
@@ -89,7 +89,7 @@ impl<'a> Responder<'a> {
         way_back: Option<String>,
     ) -> Response<Bytes> {
         let reference = self.reference();
-        log(step, refusal, &reference);
+        self.log(step, refusal, &reference);
         let status = status(refusal);
         let page = || pages::refusal(self.engine, self.language, refusal, &reference, way_back);
         let mut response = match self.html.then(page).flatten() {
@@ -116,7 +116,12 @@ impl<'a> Responder<'a> {
 
     /// JSON, whatever is accepted.
     pub(crate) fn refusal_json(&self, refusal: &Refusal) -> Response<Bytes> {
+        self.log("request", refusal, "-");
         refusal_json(refusal)
+    }
+
+    fn log(&self, step: &str, refusal: &Refusal, reference: &str) {
+        log(step, refusal, reference, self.engine.meters.may_log(self.engine.clock.now()));
     }
 
     /// The token endpoint's form: 401 with a challenge if the client tried Basic (RFC 6749 section 5.2).
@@ -198,7 +203,6 @@ pub(crate) fn document_response(document: Bytes) -> Response<Bytes> {
 
 /// JSON, for answers that need no engine.
 pub(crate) fn refusal_json(refusal: &Refusal) -> Response<Bytes> {
-    log("request", refusal, "-");
     let body = serde_json::to_vec(&Value::Object(error_body(refusal))).unwrap_or_default();
     let mut response = response(status(refusal), "application/json", body.into());
     retry_after(&mut response, refusal);
@@ -245,8 +249,9 @@ fn retry_after(response: &mut Response<Bytes>, refusal: &Refusal) {
     }
 }
 
-/// Refusals before login are not stored (I-1); this line is their record.
-fn log(step: &str, refusal: &Refusal, reference: &str) {
+/// Refusals before login are not stored (I-1); this line is their record. `may` says whether there may be one more of what
+/// strangers can cause, of which the meters say the sum.
+pub(crate) fn log(step: &str, refusal: &Refusal, reference: &str, may: bool) {
     let reason = refusal.reason();
     let (name, detail) = (reason.as_str(), refusal.detail());
     if reason == Reason::TokenMissing {
@@ -260,6 +265,7 @@ fn log(step: &str, refusal: &Refusal, reference: &str) {
         return;
     }
     match reason.blame() {
+        Blame::Client if !may => tracing::debug!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Client => tracing::info!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Upstream => tracing::warn!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Store | Blame::Operator => {

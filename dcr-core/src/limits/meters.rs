@@ -46,10 +46,11 @@ enum Kind {
     AllAuthorize,
     AllToken,
     Upstream,
+    Log,
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Register,
         Self::SignIn,
         Self::Token,
@@ -60,6 +61,7 @@ impl Kind {
         Self::AllAuthorize,
         Self::AllToken,
         Self::Upstream,
+        Self::Log,
     ];
 
     /// The name of the setting, and of the limit in the log.
@@ -75,6 +77,7 @@ impl Kind {
             Self::AllAuthorize => "all_authorize",
             Self::AllToken => "all_token",
             Self::Upstream => "upstream",
+            Self::Log => "log",
         }
     }
 
@@ -90,12 +93,13 @@ impl Kind {
             Self::AllAuthorize => limits.all_authorize,
             Self::AllToken => limits.all_token,
             Self::Upstream => limits.upstream,
+            Self::Log => limits.log,
         }
     }
 
     /// Whether everybody pours into one bucket: who is refused for it is not at fault.
     const fn is_everybodys(self) -> bool {
-        matches!(self, Self::AllRegister | Self::AllAuthorize | Self::AllToken | Self::Upstream)
+        matches!(self, Self::AllRegister | Self::AllAuthorize | Self::AllToken | Self::Upstream | Self::Log)
     }
 }
 
@@ -198,6 +202,17 @@ impl Meters {
         self.admit_among_all(Kind::Upstream, now)
     }
 
+    /// Whether one more line may be logged of what strangers can cause: so that a flood does not fill the operator's disk.
+    pub(crate) fn may_log(&self, now: Timestamp) -> bool {
+        let taken = self.take(Kind::Log, Whose::Everybody(Kind::Log), now);
+        if taken.is_err()
+            && let Some(not_logged) = self.sum(Kind::Log, now)
+        {
+            tracing::warn!(target: "dcr", not_logged, "more refusals than are logged one by one");
+        }
+        taken.is_ok()
+    }
+
     fn admit_among_all(&self, kind: Kind, now: Timestamp) -> Result<(), Refusal> {
         self.take(kind, Whose::Everybody(kind), now).map_err(|wait| {
             self.say(kind, &"all", false, now);
@@ -221,18 +236,24 @@ impl Meters {
         self.buckets.get_with(whose, || Arc::new(Bucket::empty()))
     }
 
-    /// In the operator's log, at a rate that a flood does not set.
-    fn say(&self, kind: Kind, whose: &dyn fmt::Display, unheard_proxy: bool, now: Timestamp) {
-        let Some(refused) = self.refused.get(kind as usize) else { return };
+    /// One more was refused: how many since that was last said, if it is time to say it.
+    fn sum(&self, kind: Kind, now: Timestamp) -> Option<u64> {
+        let refused = self.refused.get(kind as usize)?;
         let count = refused.count.fetch_add(1, Ordering::Relaxed) + 1;
         let last = refused.said_at.load(Ordering::Relaxed);
         let due = now.since(Timestamp::from_unix_micros(last)) >= SAY_EVERY || now.unix_micros() < last;
         let mine = due
             && refused.said_at.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !mine {
-            return;
+            return None;
         }
         refused.count.fetch_sub(count, Ordering::Relaxed);
+        Some(count)
+    }
+
+    /// In the operator's log, at a rate that a flood does not set.
+    fn say(&self, kind: Kind, whose: &dyn fmt::Display, unheard_proxy: bool, now: Timestamp) {
+        let Some(count) = self.sum(kind, now) else { return };
         let limit = kind.name();
         if unheard_proxy {
             tracing::warn!(
@@ -342,6 +363,14 @@ mod tests {
         assert!(meters.buckets.entry_count() <= CAPACITY, "{}", meters.buckets.entry_count());
         // Who asks most is still counted.
         assert!(passed(&meters, Endpoint::SignIn, &from(7), 50) < 50);
+    }
+
+    #[test]
+    fn a_flood_of_refusals_does_not_fill_the_log() {
+        let meters = Meters::new(Limits { log: Rate::new(10, 60), ..Limits::default() });
+        assert_eq!((0..1_000).filter(|_| meters.may_log(NOW)).count(), 10);
+        assert!(meters.may_log(NOW + Duration::from_secs(1)));
+        assert!((0..1_000).all(|_| Meters::new(Limits::off()).may_log(NOW)));
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct Limits {
     /// Codes of the provider that are exchanged there: 500 at once, 3,000 a minute. A stranger's are refused there, but
     /// providers throttle who sends too many.
     pub upstream: Rate,
+    /// Refusals that are logged one by one, where the client is to blame: 1,000 at once, 600 a minute. Of the others the log
+    /// says how many there were.
+    pub log: Rate,
 }
 
 impl Default for Limits {
@@ -73,6 +76,7 @@ impl Default for Limits {
             all_authorize: Rate::new(3_000, 30_000),
             all_token: Rate::new(10_000, 120_000),
             upstream: Rate::new(500, 3_000),
+            log: Rate::new(1_000, 600),
         }
     }
 }
@@ -100,6 +104,7 @@ impl Limits {
             all_authorize: self.all_authorize.times(factor),
             all_token: self.all_token.times(factor),
             upstream: self.upstream.times(factor),
+            log: self.log.times(factor),
         }
     }
 }

@@ -85,7 +85,9 @@ impl Inner {
         };
         let (id, redirect) = (one("client_id")?, one("redirect_uri")?);
         let not_accepted = |why: &dyn std::fmt::Display| {
-            tracing::info!(target: "dcr", step = "authorize", %why, "client not accepted");
+            if self.meters.may_log(self.clock.now()) {
+                tracing::info!(target: "dcr", step = "authorize", %why, "client not accepted");
+            }
             Refusal::from(Reason::ClientNotAccepted)
         };
         let id = ClientId::new(id).map_err(|error| not_accepted(&error))?;

@@ -12,6 +12,7 @@ use super::issuer::IssuerDocuments;
 use super::{Inner, RemoteGuard};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Issuer;
+use crate::limits::{Limits, Meters};
 use crate::oauth::metadata::protected_resource;
 use crate::random::{RandomUnavailable, SecureRandom, SystemRandom};
 use crate::resource::{ResourceUri, WELL_KNOWN, check_scopes};
@@ -208,6 +209,7 @@ impl RemoteGuardBuilder {
                 hierarchy,
                 introspection,
                 clock: self.clock,
+                meters: Meters::new(Limits::default()),
                 sessions: KeyRing::new(&[secret], &[])?,
                 metadata: Bytes::from(metadata.to_string()),
             }),

@@ -39,6 +39,10 @@ impl Verifier for RemoteGuard {
         principal.require(needed)
     }
 
+    fn may_log(&self) -> bool {
+        self.inner.meters.may_log(self.inner.clock.now())
+    }
+
     fn unknown_scope<'a>(&self, _: &'a ScopeSet) -> Option<&'a str> {
         // Which scopes there are only the issuer knows.
         None

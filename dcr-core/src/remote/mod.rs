@@ -46,6 +46,7 @@ pub use self::principal::RemotePrincipal;
 use crate::clock::Clock;
 use crate::error::{Reason, Refusal};
 use crate::http::{document_response, refusal_response};
+use crate::limits::Meters;
 use crate::oauth::challenge::{bearer_token, challenge};
 use crate::oauth::{ScopeHierarchy, ScopeSet};
 use crate::seal::KeyRing;
@@ -66,6 +67,9 @@ struct Inner {
     documents: IssuerDocuments,
     introspection: Option<Introspection>,
     clock: Arc<dyn Clock>,
+    /// What strangers can have logged.
+    #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only the tower layer logs refusals"))]
+    meters: Meters,
     /// Binds MCP sessions to principals (RS-9).
     #[cfg_attr(not(feature = "tower"), expect(dead_code, reason = "only the tower layer binds sessions"))]
     sessions: KeyRing,

@@ -37,6 +37,9 @@ pub trait Verifier: sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static 
     /// A scope of `needed` that no token can have, because there is none of that name.
     fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str>;
 
+    /// Whether one more refusal may be logged: strangers can cause any number of them.
+    fn may_log(&self) -> bool;
+
     /// The `WWW-Authenticate` header for a refusal, where one belongs.
     fn challenge(&self, refusal: &Refusal, needed: &ScopeSet) -> Option<String>;
 
@@ -78,6 +81,10 @@ impl Verifier for OwnResource {
     fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str> {
         let resource = self.engine.inner.resource(self.uri())?;
         needed.iter().find(|name| !resource.all.contains(name))
+    }
+
+    fn may_log(&self) -> bool {
+        self.engine.inner.meters.may_log(self.engine.inner.clock.now())
     }
 
     fn challenge(&self, refusal: &Refusal, needed: &ScopeSet) -> Option<String> {
