@@ -208,6 +208,14 @@ mod tests {
     }
 
     #[test]
+    fn an_hour_and_a_minute_of_skew_is_the_longest_life() {
+        for (exp, good) in [(NOW + 3_660, true), (NOW + 3_661, false), (NOW - 59, true), (NOW - 60, false)] {
+            assert_eq!(verify(&with("exp", json!(exp))).is_ok(), good, "{exp}");
+        }
+        assert!(verify(&with("iat", json!(NOW + 60))).is_ok());
+    }
+
+    #[test]
     fn tk_06_an_assertion_for_somebody_else_of_another_time_or_without_an_id_proves_nothing() {
         for (claims, fault) in [
             (with("iss", json!("x")), AssertionFault::Client),
