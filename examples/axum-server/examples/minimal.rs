@@ -1,5 +1,6 @@
 //! The README's lines, in a program that compiles: what an existing rmcp server adds. A test keeps the two alike.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -31,5 +32,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mcp = Router::new().route("/mcp", get("here is your MCP service"));
     let app = add_the_front_door(mcp).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
-    Ok(axum::serve(listener, app).await?)
+    // With the peer's address, for the limits by address.
+    Ok(axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await?)
 }
