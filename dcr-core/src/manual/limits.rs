@@ -45,7 +45,7 @@
 //!
 //! A bucket is one integer: the instant at which it will be empty. 100,000 of them are kept, by how often they are used,
 //! not by how lately, so that a flood of new addresses does not push out those that are being limited. That is about
-//! 20 MiB and never more. The log says how much a limit refused every ten seconds, not once for each request; and of what is
+//! 60 MiB, measured, and never more. The log says how much a limit refused every ten seconds, not once for each request; and of what is
 //! refused for another reason through the fault of the client, ten a second get a line of their own, the others are summed up.
 //!
 //! Each process counts by itself: three replicas let in three times as much.
