@@ -121,7 +121,7 @@ impl<'a> Responder<'a> {
     }
 
     fn log(&self, step: &str, refusal: &Refusal, reference: &str) {
-        log(step, refusal, reference, self.engine.meters.may_log(self.engine.clock.now()));
+        log(step, refusal, reference, || self.engine.meters.may_log(self.engine.clock.now()));
     }
 
     /// The token endpoint's form: 401 with a challenge if the client tried Basic (RFC 6749 section 5.2).
@@ -249,9 +249,9 @@ fn retry_after(response: &mut Response<Bytes>, refusal: &Refusal) {
     }
 }
 
-/// Refusals before login are not stored (I-1); this line is their record. `may` says whether there may be one more of what
-/// strangers can cause, of which the meters say the sum.
-pub(crate) fn log(step: &str, refusal: &Refusal, reference: &str, may: bool) {
+/// Refusals before login are not stored (I-1); this line is their record. `may` is asked whether there may be one more of
+/// what strangers can cause, of which the meters say the sum.
+pub(crate) fn log(step: &str, refusal: &Refusal, reference: &str, may: impl Fn() -> bool) {
     let reason = refusal.reason();
     let (name, detail) = (reason.as_str(), refusal.detail());
     if reason == Reason::TokenMissing {
@@ -265,7 +265,7 @@ pub(crate) fn log(step: &str, refusal: &Refusal, reference: &str, may: bool) {
         return;
     }
     match reason.blame() {
-        Blame::Client if !may => tracing::debug!(target: "dcr", step, reason = name, reference, detail, "refused"),
+        Blame::Client if !may() => tracing::debug!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Client => tracing::info!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Upstream => tracing::warn!(target: "dcr", step, reason = name, reference, detail, "refused"),
         Blame::Store | Blame::Operator => {

@@ -245,7 +245,7 @@ impl<V: Verifier> BearerLayer<V> {
     }
 
     fn answer(&self, Denied { refusal, needed }: &Denied) -> Response<Bytes> {
-        respond::log("request", refusal, "-", self.verifier.may_log());
+        respond::log("request", refusal, "-", || self.verifier.may_log());
         let mut response = respond::refusal_json(refusal);
         let challenge = self.verifier.challenge(refusal, needed);
         if let Some(challenge) = challenge.and_then(|challenge| HeaderValue::try_from(challenge).ok()) {
