@@ -92,6 +92,14 @@ fn is_named(prefix: &str, name: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|tail| named(prefix, tail) == name)
 }
 
+/// Name and value. Pair by pair: a cookie of somebody else's that is no text must not hide ours, and one under a name of
+/// ours counts and is thrown away as ours, whatever its value is (no value of ours has a replacement character).
+fn pair(bytes: &[u8]) -> Option<(&str, String)> {
+    let at = bytes.iter().position(|b| *b == b'=')?;
+    let (name, value) = (bytes.get(..at)?.trim_ascii(), bytes.get(at + 1..)?.trim_ascii());
+    Some((std::str::from_utf8(name).ok()?, String::from_utf8_lossy(value).into_owned()))
+}
+
 /// The cookies of a request that may be ours.
 #[derive(Debug)]
 pub(crate) struct Cookies {
@@ -103,20 +111,15 @@ pub(crate) struct Cookies {
 impl Cookies {
     pub(crate) fn read(headers: &HeaderMap, names: &CookieNames) -> Self {
         let mut cookies = Self { csrf: Vec::new(), transactions: Vec::new(), remembered: Vec::new() };
-        // Pair by pair: a cookie of somebody else's that is no ASCII must not hide ours.
-        let pairs = headers
-            .get_all(COOKIE)
-            .iter()
-            .flat_map(|value| value.as_bytes().split(|b| *b == b';'))
-            .filter_map(|pair| std::str::from_utf8(pair).ok())
-            .filter_map(|pair| pair.trim().split_once('='));
+        let pairs =
+            headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';')).filter_map(pair);
         for (name, value) in pairs.take(MAX_COOKIES) {
-            if name.starts_with(&names.csrf) && name == named(&names.csrf, value) {
-                cookies.csrf.push(value.to_owned());
+            if name.starts_with(&names.csrf) && name == named(&names.csrf, &value) {
+                cookies.csrf.push(value);
             } else if is_named(&names.transaction, name) {
-                cookies.transactions.push((name.to_owned(), value.to_owned()));
+                cookies.transactions.push((name.to_owned(), value));
             } else if is_named(&names.remembered, name) {
-                cookies.remembered.push((name.to_owned(), value.to_owned()));
+                cookies.remembered.push((name.to_owned(), value));
             }
         }
         cookies
@@ -191,6 +194,15 @@ mod tests {
         headers.insert(COOKIE, HeaderValue::from_bytes(sent.as_bytes()).unwrap());
         let cookies = Cookies::read(&headers, &names);
         assert_eq!(cookies.open(), [("__Host-dcr-tx-abc".to_owned(), "x".to_owned())]);
+    }
+
+    #[test]
+    fn a_value_that_is_no_text_under_a_name_of_ours_still_counts_as_ours() {
+        let names = CookieNames::new(&Issuer::parse("https://mcp.example").unwrap());
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, HeaderValue::from_bytes(b"__Host-dcr-tx-abc=\xff; __Host-dcr-tx-abc=good").unwrap());
+        let cookies = Cookies::read(&headers, &names);
+        assert_eq!(cookies.of_state(&names, "abc"), ["\u{fffd}", "good"]);
     }
 
     #[test]

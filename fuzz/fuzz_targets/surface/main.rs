@@ -113,6 +113,10 @@ impl Surface {
                 assert!(after.sessions <= before.sessions + 1);
                 assert!(after.users <= before.users + 1 && after.connections <= before.connections + 1);
             }
+            // A registration that deletes itself is blocked (AD-8); nobody else is.
+            _ if matches!(one, Move::Manage { .. }) && after.blocks == before.blocks + 1 => {
+                assert_eq!(people(&Counts { blocks: before.blocks, ..after }), people(&before), "{one:?}");
+            }
             _ => assert_eq!(people(&after), people(&before), "{one:?}"),
         }
         if matches!(one, Move::Register { .. } | Move::Authorize { .. } | Move::Decide { .. } | Move::Raw(_)) {
