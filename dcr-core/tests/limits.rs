@@ -185,6 +185,27 @@ async fn a_client_has_limits_of_its_own_which_nobody_else_can_use_up() {
 }
 
 #[tokio::test]
+async fn under_a_flood_from_everywhere_they_come_in_where_people_signed_in_lately() {
+    let limits = Limits { all_authorize: Rate::new(2, 1), all_token: Rate::new(3, 1), ..Limits::default() };
+    let world = world(limits).await;
+    let id = world.public_client(&[P]).await;
+    let ada = world.sign_in(&id, P, "Ada").await;
+    let refresh = |token: &str| {
+        form("/oauth/token", &[("grant_type", "refresh_token"), ("client_id", &id), ("refresh_token", token)])
+    };
+    // A valid token is a proof; what is refused is none.
+    let again = tokens(&from(&world, ADA, refresh(&ada.refresh)).await);
+    assert_error(&from(&world, MALLORY, refresh("made up")).await, 400, "invalid_grant");
+    for n in 0..20 {
+        from(&world, &format!("192.0.2.{n}"), authorize(U)).await;
+    }
+    for (address, status) in [(MALLORY, StatusCode::TOO_MANY_REQUESTS), (ADA, StatusCode::OK)] {
+        assert_eq!(from(&world, address, authorize(U)).await.status(), status, "{address}");
+        assert_eq!(from(&world, address, refresh(&again.refresh)).await.status(), status, "{address}");
+    }
+}
+
+#[tokio::test]
 async fn under_a_flood_from_everywhere_who_is_at_the_consent_page_may_finish() {
     let world = world(Limits { all_authorize: Rate::new(2, 6), all_register: Rate::new(2, 6), ..few() }).await;
     let mut browser = Browser::default();
@@ -265,7 +286,8 @@ async fn the_body_of_a_request_that_is_not_let_in_is_not_read() {
 
 #[tokio::test]
 async fn adopt_14_ten_thousand_strangers_leave_no_row_and_a_sign_in_works_meanwhile() {
-    let world = world(Limits::default()).await;
+    let ceiling = Rate::new(3_000, 30_000);
+    let world = world(Limits { all_authorize: ceiling, ..Limits::default() }).await;
     let id = world.public_client(&[P]).await;
     let (mut let_in, mut turned_away) = (0, 0);
     for n in 0..10_000_u32 {

@@ -189,10 +189,13 @@ impl Inner {
             },
             Route::Authorize => self.answer_authorize(headers, query, asker, respond).await,
             Route::Consent => self.answer_consent(headers, body, respond).await,
-            Route::Callback => self.answer_callback(headers, query, respond).await,
+            Route::Callback => self.answer_callback(headers, query, asker, respond).await,
             Route::Token => match form_body(headers, query, body) {
                 Ok(form) => match self.token(headers, &form).await {
-                    Ok(answer) => respond.json(StatusCode::OK, &answer),
+                    Ok(answer) => {
+                        asker.proved(self.clock.now());
+                        respond.json(StatusCode::OK, &answer)
+                    }
                     Err(refusal) => respond.refusal_oauth(&refusal, headers),
                 },
                 Err(refusal) => respond.refusal_oauth(&refusal, headers),
@@ -294,7 +297,13 @@ impl Inner {
         }
     }
 
-    async fn answer_callback(&self, headers: &HeaderMap, query: &[u8], respond: &Responder<'_>) -> Response<Bytes> {
+    async fn answer_callback(
+        &self,
+        headers: &HeaderMap,
+        query: &[u8],
+        asker: Asker<'_>,
+        respond: &Responder<'_>,
+    ) -> Response<Bytes> {
         let names = &self.site.cookie_names;
         let cookies = Cookies::read(headers, names);
         let Ok(params) = Params::parse(query) else {
@@ -302,7 +311,10 @@ impl Inner {
         };
         let (mut response, over, remembered) =
             match self.callback(&params, |state| cookies.of_state(names, state)).await {
-                Callback::Deliver { location, state, remember } => (respond.see_other(location), Some(state), remember),
+                Callback::Deliver { location, state, remember } => {
+                    asker.proved(self.clock.now());
+                    (respond.see_other(location), Some(state), remember)
+                }
                 Callback::Back { location, state, refusal } => {
                     (respond.back("callback", location, &refusal), Some(state), None)
                 }

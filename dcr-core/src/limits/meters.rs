@@ -17,6 +17,9 @@ use crate::session::SessionId;
 
 /// So many addresses, sessions and clients are counted; of more, those that ask most. About 60 MiB when full (measured).
 const CAPACITY: u64 = 100_000;
+/// So many addresses are remembered from which somebody signed in, for so long.
+const KNOWN: u64 = 20_000;
+const KNOWN_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// What was refused is logged at most so often, for each kind of limit.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
@@ -145,6 +148,8 @@ pub(crate) struct Meters {
     /// Absent: no limits.
     limits: Option<Limits>,
     buckets: Cache<Whose, Arc<Bucket>>,
+    /// From where somebody last proved who they are.
+    known: Cache<Network, Timestamp>,
     everybodys: [Bucket; Kind::ALL.len()],
     refused: [Refused; Kind::ALL.len()],
 }
@@ -154,13 +159,14 @@ impl Meters {
         Self {
             limits: limits.enabled.then_some(limits),
             buckets: Cache::new(CAPACITY),
+            known: Cache::new(KNOWN),
             everybodys: Kind::ALL.map(|_| Bucket::empty()),
             refused: Kind::ALL.map(|_| Refused::default()),
         }
     }
 
     /// A request to one of the limited endpoints, before anything is done for it. What an address is refused costs the
-    /// others nothing.
+    /// others nothing; and the ceilings over all are not for addresses from which somebody signed in lately.
     pub(crate) fn admit(&self, endpoint: Endpoint, caller: &Caller, now: Timestamp) -> Result<(), Refusal> {
         if let Some(network) = caller.network() {
             let kind = endpoint.by_address();
@@ -168,8 +174,18 @@ impl Meters {
                 self.say(kind, &network, caller.unheard_proxy, now);
                 too_many(kind, wait)
             })?;
+            if self.known.get(&network).is_some_and(|at| now.since(at) < KNOWN_FOR) {
+                return Ok(());
+            }
         }
         endpoint.by_all().map_or(Ok(()), |kind| self.admit_among_all(kind, now))
+    }
+
+    /// Somebody proved who they are: was signed in by the provider, or brought a valid code, token or credential.
+    pub(crate) fn proved(&self, caller: &Caller, now: Timestamp) {
+        if let (Some(_), Some(network)) = (&self.limits, caller.network()) {
+            self.known.insert(network, now);
+        }
     }
 
     /// The request was refused, and the client is to blame.
@@ -293,6 +309,13 @@ impl<'a> Asker<'a> {
         Self { stranger: Some((meters, caller)) }
     }
 
+    /// They proved who they are: a flood from everywhere does not keep them out.
+    pub(crate) fn proved(&self, now: Timestamp) {
+        if let Some((meters, caller)) = self.stranger {
+            meters.proved(caller, now);
+        }
+    }
+
     /// Whether one more fetch may be done for them (CI-11).
     pub(crate) fn may_fetch(&self, now: Timestamp) -> bool {
         let Some((meters, caller)) = self.stranger else { return true };
@@ -331,6 +354,19 @@ mod tests {
         assert_eq!(passed(&meters, Endpoint::Authorize, &from(3), 1_000), 2);
         // And who was let in may finish.
         assert_eq!(passed(&meters, Endpoint::SignIn, &from(4), 5), 5);
+    }
+
+    #[test]
+    fn a_flood_from_everywhere_does_not_keep_out_where_people_signed_in_lately() {
+        let meters = Meters::new(Limits { all_token: Rate::new(1, 1), token: Rate::new(3, 1), ..Limits::default() });
+        meters.proved(&from(1), NOW);
+        assert_eq!(passed(&meters, Endpoint::Token, &from(2), 9), 1);
+        assert_eq!(passed(&meters, Endpoint::Token, &from(3), 9), 0);
+        // Its own limit it has all the same.
+        assert_eq!(passed(&meters, Endpoint::Token, &from(1), 9), 3);
+        let tomorrow = NOW + KNOWN_FOR;
+        assert!(meters.admit(Endpoint::Token, &from(2), tomorrow).is_ok());
+        assert!(meters.admit(Endpoint::Token, &from(1), tomorrow).is_err());
     }
 
     #[test]

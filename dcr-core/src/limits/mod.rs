@@ -47,11 +47,12 @@ pub struct Limits {
     pub session: Rate,
     /// Token and introspection requests of one client that authenticates as itself: 600 at once, 6,000 a minute.
     pub client: Rate,
-    /// Registrations from everywhere: 3,000 at once, 30,000 a minute.
+    /// Registrations from everywhere: 3,000 at once, 30,000 a minute. This ceiling and the next two are
+    /// not for addresses from which somebody signed in within the last day.
     pub all_register: Rate,
-    /// Sign-ins that begin (authorize) from everywhere: 3,000 at once, 30,000 a minute.
+    /// Sign-ins that begin (authorize) from everywhere: 10,000 at once, 300,000 a minute.
     pub all_authorize: Rate,
-    /// Token, revocation and introspection requests from everywhere: 10,000 at once, 120,000 a minute.
+    /// Token, revocation and introspection requests from everywhere: 10,000 at once, 300,000 a minute.
     pub all_token: Rate,
     /// Codes of the provider that are exchanged there: 500 at once, 3,000 a minute. A stranger's are refused there, but
     /// providers throttle who sends too many.
@@ -73,8 +74,8 @@ impl Default for Limits {
             session: Rate::new(200, 300),
             client: Rate::new(600, 6_000),
             all_register: Rate::new(3_000, 30_000),
-            all_authorize: Rate::new(3_000, 30_000),
-            all_token: Rate::new(10_000, 120_000),
+            all_authorize: Rate::new(10_000, 300_000),
+            all_token: Rate::new(10_000, 300_000),
             upstream: Rate::new(500, 3_000),
             log: Rate::new(1_000, 600),
         }

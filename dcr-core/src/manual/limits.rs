@@ -32,8 +32,11 @@
 //! up; each is a request to the provider, which throttles an application that sends too many. A person who meets it reloads
 //! the page.
 //!
-//! A flood above a ceiling turns genuine people away in proportion. That is for a network in front of this server to
-//! stop; what this server sees to is that its memory, its database and its provider are not what breaks.
+//! They are not for addresses (20,000 of them) from which somebody signed in or used a valid token within the last day: a
+//! company's, a hosted platform's. Its own limit each of them has all the same; so whoever has an account gains no more by
+//! it than other people have. From an address that is new, people are turned away in proportion to a flood above a
+//! ceiling. That is for a network in front of this server to stop; what this server sees to is that those it knows come in,
+//! and that its memory, its database and its provider are not what breaks.
 //!
 //! # Documents of clients
 //!

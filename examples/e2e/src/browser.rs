@@ -68,6 +68,12 @@ impl Browser {
         Self { http: Http::default(), person: person.to_owned(), cookies: BTreeMap::new(), clicks: false }
     }
 
+    /// The same, from another address.
+    #[must_use]
+    pub fn by(self, http: &Http) -> Self {
+        Self { http: http.clone(), ..self }
+    }
+
     /// Opens a URL because the person clicked on it, and says so, as browsers do.
     pub async fn click(&mut self, url: &str) -> Landing {
         self.clicks = true;

@@ -118,6 +118,12 @@ impl Client {
         Self { base: site.base().to_owned(), ..self.clone() }
     }
 
+    /// The same client, from another address.
+    #[must_use]
+    pub fn by(&self, http: &Http) -> Self {
+        Self { http: http.clone(), ..self.clone() }
+    }
+
     /// Begins a sign-in.
     pub fn authorize(&self) -> Flow {
         let n = NEXT.fetch_add(1, Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! HTTP as the tests speak it: no redirects, no cookies, one answer at a time, read to its end.
 
+use std::net::IpAddr;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -30,8 +31,11 @@ pub struct Answer {
 }
 
 /// One for all tests: each reads the system's root certificates when it is made, which takes longer than a request.
-static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
+static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| client(None));
+
+fn client(address: Option<IpAddr>) -> reqwest::Client {
     let client = reqwest::Client::builder()
+        .local_address(address)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .timeout(PATIENCE)
@@ -40,7 +44,7 @@ static CLIENT: LazyLock<reqwest::Client> = LazyLock::new(|| {
         .pool_max_idle_per_host(0)
         .build();
     client.expect("an HTTP client")
-});
+}
 
 impl Default for Http {
     fn default() -> Self {
@@ -49,6 +53,11 @@ impl Default for Http {
 }
 
 impl Http {
+    /// Asks from this address of the machine, such as `127.0.0.77`.
+    pub fn from_address(address: IpAddr) -> Self {
+        Self(client(Some(address)))
+    }
+
     /// Sends a request and reads the answer.
     pub async fn send(&self, method: Method, url: &str, headers: &[(&str, &str)], body: String) -> Answer {
         let answer = self.try_send(method.clone(), url, headers, body).await;

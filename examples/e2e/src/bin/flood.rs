@@ -1,5 +1,6 @@
-//! A flood of anonymous requests against one server process, while a person signs in every few seconds. Prints the curve:
-//! rate, answers, memory and disk of the server, and how long the person needed.
+//! A flood of anonymous requests against one server process, while two people sign in every few seconds: one who signed in
+//! from the same address before, and one from an address that is new each time. Prints the curve: rate, answers, memory and
+//! disk of the server, and how long they needed.
 //!
 //! `flood PROGRAM [MINUTES] [one|everywhere]`, built with `--release` like the program. From `one` address, or from ever new
 //! ones (`X-Forwarded-For` of a trusted proxy); both in turn if nothing is said. Linux: memory is read from `/proc`.
@@ -7,6 +8,7 @@
 #![expect(clippy::print_stdout, reason = "the curve is what it is for")]
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use dcr_dev_idp::{DevIdp, RunningIdp};
-use dcr_e2e::{Browser, Client, Directory, Landing, Random, Site, Tokens};
+use dcr_e2e::{Browser, Client, Directory, Http, Landing, Random, Site, Tokens};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -24,8 +26,8 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 const CONNECTIONS: u64 = 64;
 const SAMPLE: Duration = Duration::from_secs(15);
 const REDIRECT: &str = "http://127.0.0.1/callback";
-/// How often a person tries again who was told to come later.
-const TRIES: u32 = 30;
+/// How often somebody new tries again who was told to come later.
+const TRIES: u32 = 20;
 
 /// From where the flood comes.
 #[derive(Debug, Clone, Copy)]
@@ -63,34 +65,40 @@ async fn flood(program: &Path, from: From, time: Duration) {
     let id = child.id().expect("it runs");
     let address = site.base().trim_start_matches("http://").to_owned();
     let client = Client::register(&site, &[REDIRECT]).await;
-    signed_in(&client, 0).await;
+    signed_in(&client, &Http::default()).await.expect("a sign-in before the flood");
     println!("\n{from:?}: {CONNECTIONS} connections for {} s", time.as_secs());
-    println!("    s     req/s   2xx+3xx       4xx       429       5xx  RSS KiB  disk KiB  sign-in");
+    println!(
+        "    s     req/s   2xx+3xx       4xx       429       5xx  RSS KiB  disk KiB  sign-in, from an address that is known and a new one"
+    );
     let tally = Arc::new(Tally::default());
     let mut strangers = JoinSet::new();
     for n in 0..CONNECTIONS {
         strangers.spawn(stranger(address.clone(), from, n, Arc::clone(&tally)));
     }
-    let (start, mut ticks, mut before) = (Instant::now(), interval(SAMPLE), 0);
+    let (start, mut ticks, mut before, mut sample) = (Instant::now(), interval(SAMPLE), 0, 1);
+    let mut counted = start;
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
     while start.elapsed() < time {
         ticks.tick().await;
-        let asked = Instant::now();
-        let tries = signed_in(&client, start.elapsed().as_secs()).await;
+        let known = timed(&client, Http::default()).await;
+        // Not the trusted proxy's.
+        let new = timed(&client, Http::from_address(Ipv4Addr::from(0x7f01_0000 + sample).into())).await;
+        sample += 1;
         let counts: Vec<u64> = tally.0.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let all: u64 = counts.iter().sum();
+        let seconds = counted.elapsed().as_secs().max(1);
+        counted = Instant::now();
         println!(
-            "{:5} {:9} {:9} {:9} {:9} {:9} {:8} {:9}  {} ms, {tries} tries",
+            "{:5} {:9} {:9} {:9} {:9} {:9} {:8} {:9}  {known}; {new}",
             start.elapsed().as_secs(),
-            (all - before) / SAMPLE.as_secs(),
+            (all - before) / seconds,
             counts[2] + counts[3],
             counts[4],
             counts[0],
             counts[5],
             resident(id),
             size(directory.path()),
-            asked.elapsed().as_millis(),
         );
         before = all;
     }
@@ -122,25 +130,35 @@ async fn serve(program: &Path, directory: &Path, idp: &RunningIdp) -> (Child, Si
     }
 }
 
-/// A person signs in, and tries again when told to. Answers how often.
-async fn signed_in(client: &Client, n: u64) -> u32 {
+/// A person signs in, and tries again when told to: how long it took, and how often.
+async fn timed(client: &Client, http: Http) -> String {
+    let asked = Instant::now();
+    match signed_in(client, &http).await {
+        Some(tries) => format!("{} ms in {tries}", asked.elapsed().as_millis()),
+        None => format!("not in {TRIES}"),
+    }
+}
+
+/// Answers how often they tried.
+async fn signed_in(client: &Client, http: &Http) -> Option<u32> {
+    let client = client.by(http);
     for tries in 1..=TRIES {
         let flow = client.authorize();
-        let mut browser = Browser::of("ada");
+        let mut browser = Browser::of("ada").by(http);
         match browser.sign_in(&flow.url).await {
             Landing::Client(landed) => {
                 let answer = client.redeem(&client.code(&flow, &landed), &flow.verifier).await;
                 if answer.status == 200 {
                     drop(Tokens::from(answer));
-                    return tries;
+                    return Some(tries);
                 }
                 assert_eq!(answer.status, 429, "{answer:?}");
             }
-            Landing::Page(page) => assert_eq!(page.answer.status, 429, "after {n} s: {page:?}"),
+            Landing::Page(page) => assert_eq!(page.answer.status, 429, "{page:?}"),
         }
         sleep(Duration::from_secs(1)).await;
     }
-    panic!("after {n} s nobody gets in, in {TRIES} tries");
+    None
 }
 
 /// One connection that asks as fast as it is answered.
