@@ -9,6 +9,7 @@ use url::Url;
 use crate::client::RedirectClass;
 use crate::error::ConfigError;
 use crate::pages::{Language, Translations};
+use crate::upstream::Admission;
 
 /// Which redirect URIs a client may register, or name in its metadata document (`DCR_REGISTRATION`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -210,6 +211,8 @@ pub struct Resource {
     pub(crate) defaults: Vec<String>,
     /// The broad scope, and the narrow one that it satisfies.
     pub(crate) implied: Vec<(String, String)>,
+    /// Who may use it, of those who may come in at all.
+    pub(crate) admission: Admission,
 }
 
 /// Where a resource is.
@@ -242,6 +245,7 @@ impl Resource {
             translations: Translations::default(),
             defaults: Vec::new(),
             implied: Vec::new(),
+            admission: Admission::default(),
         }
     }
 
@@ -268,6 +272,14 @@ impl Resource {
     #[must_use]
     pub fn implies(mut self, broad: impl Into<String>, narrow: impl Into<String>) -> Self {
         self.implied.push((broad.into(), narrow.into()));
+        self
+    }
+
+    /// Who may use this resource, of those whom the engine's own lists let in
+    /// ([`DcrEngineBuilder::admission`](crate::DcrEngineBuilder::admission)). Default: all of them.
+    #[must_use]
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.admission = admission;
         self
     }
 

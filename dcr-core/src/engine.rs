@@ -28,7 +28,7 @@ use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId};
 use crate::store::{Store, Target};
-use crate::upstream::{Admission, IdentityProvider};
+use crate::upstream::{Admission, AdmissionPolicy, IdentityProvider};
 
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -58,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) operator: Operator,
     pub(crate) provider: Arc<dyn IdentityProvider>,
     pub(crate) admission: Admission,
+    pub(crate) admission_policy: Option<Arc<dyn AdmissionPolicy>>,
     pub(crate) resource_servers: ResourceServers,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn SecureRandom>,
@@ -115,6 +116,7 @@ pub struct DcrEngineBuilder {
     store: Option<Arc<dyn Store>>,
     provider: Option<Arc<dyn IdentityProvider>>,
     admission: Admission,
+    admission_policy: Option<Arc<dyn AdmissionPolicy>>,
     resource_servers: ResourceServers,
     adoption_scopes: Option<ScopeSet>,
     manages_registrations: bool,
@@ -148,6 +150,7 @@ impl DcrEngine {
             store: None,
             provider: None,
             admission: Admission::default(),
+            admission_policy: None,
             resource_servers: ResourceServers::default(),
             adoption_scopes: None,
             manages_registrations: false,
@@ -363,6 +366,13 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// A decision of the host application's own about who may come in, after the lists have let a person in. Asked once
+    /// for each sign-in. Default: none.
+    pub fn admission_policy(mut self, policy: impl AdmissionPolicy) -> Self {
+        self.admission_policy = Some(Arc::new(policy));
+        self
+    }
+
     /// Lets a resource server introspect every token (RFC 7662) with these Basic credentials.
     pub fn resource_server(mut self, id: impl Into<String>, secret: &str) -> Self {
         self.resource_servers.add(id.into(), secret);
@@ -498,6 +508,7 @@ impl DcrEngineBuilder {
                 store,
                 provider,
                 admission: self.admission,
+                admission_policy: self.admission_policy,
                 resource_servers: self.resource_servers,
                 adoption_scopes: self.adoption_scopes,
                 manages_registrations: self.manages_registrations,

@@ -181,6 +181,12 @@ reasons! {
     /// The admission policy does not let this person in.
     NotAdmitted = "not_admitted", Operator, 403, "access_denied",
         "You are signed in, but this account may not use this server. Ask the administrator of this server; to use another account, sign out of the company login first, then start again from the app.";
+    /// Admission goes by groups, and the provider does not list this person's, because they are too many (Entra's overage).
+    GroupsUnknown = "groups_unknown", Operator, 403, "access_denied",
+        "You are signed in, but the company login does not say which groups you are in, because they are too many. Ask the administrator of this server to let you in by a role or by name.";
+    /// The operator's own admission policy does not answer.
+    AdmissionUnavailable = "admission_unavailable", Operator, 503, "temporarily_unavailable",
+        "Whether this account may use this server cannot be found out at the moment. Start again from the app in a minute.";
     /// The operator blocked this user, connection, client id or platform.
     SignInBlocked = "sign_in_blocked", Operator, 403, "access_denied",
         "The administrator of this server has blocked this access. Ask them if you think that is a mistake.";

@@ -7,6 +7,7 @@ use crate::config::{Issuer, Place, Resource, ScopeText};
 use crate::error::ConfigError;
 use crate::oauth::{ScopeHierarchy, ScopeSet};
 use crate::pages::Translations;
+use crate::upstream::Admission;
 
 /// Where the documents of RFC 9728 are (section 3).
 pub(crate) const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
@@ -26,6 +27,7 @@ pub(crate) struct ValidResource {
     /// What is granted when nothing is asked for.
     pub(crate) defaults: ScopeSet,
     pub(crate) hierarchy: ScopeHierarchy,
+    pub(crate) admission: Admission,
 }
 
 /// The identifier of a resource in its two parts.
@@ -124,6 +126,7 @@ impl ValidResource {
             all,
             defaults,
             hierarchy,
+            admission: resource.admission,
         })
     }
 

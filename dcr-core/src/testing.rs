@@ -36,7 +36,7 @@ use crate::session::{
 };
 use crate::store::{MemoryStore, SignIn, SignedIn};
 use crate::upstream::{
-    Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, UpstreamError, UpstreamFault,
+    Groups, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, Roles, UpstreamError, UpstreamFault,
 };
 
 /// A clock that stands until a test moves it.
@@ -178,6 +178,8 @@ pub struct Person {
     tenant: String,
     object_id: String,
     email: Option<String>,
+    groups: Groups,
+    roles: Roles,
 }
 
 impl Person {
@@ -189,7 +191,23 @@ impl Person {
             tenant: "test-tenant".to_owned(),
             object_id: name.to_lowercase(),
             email: Some(format!("{}@test.example", name.to_lowercase())),
+            groups: Groups::Unsaid,
+            roles: Roles::default(),
         }
+    }
+
+    /// In these groups.
+    #[must_use]
+    pub fn groups(mut self, groups: Groups) -> Self {
+        self.groups = groups;
+        self
+    }
+
+    /// With these roles.
+    #[must_use]
+    pub fn roles(mut self, roles: impl IntoIterator<Item = String>) -> Self {
+        self.roles = Roles::new(roles);
+        self
     }
 
     /// With another object id.
@@ -214,6 +232,8 @@ impl Person {
             name: Some(self.name.clone()),
             verified_email: self.email.clone(),
             email: self.email.clone(),
+            groups: self.groups.clone(),
+            roles: self.roles.clone(),
         }
     }
 
@@ -226,6 +246,8 @@ impl Person {
             object_id: identity.object_id,
             name: identity.name,
             email: identity.email,
+            groups: identity.groups,
+            roles: identity.roles,
         }
     }
 }

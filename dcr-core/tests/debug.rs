@@ -18,6 +18,7 @@ use dcr_core::testing::{AssertionKey, ManualClock, Person, StubProvider, TestEng
 use dcr_core::upstream::{
     EntraConfig, LoginAnswer, LoginError, LoginRequest, OidcConfig, OidcProvider, OidcSecret, ReqwestFetch,
 };
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
     AuthMethod, ClientId, DcrEngine, Language, Operator, PreRegistered, Resource, Secret, StoredClient, SystemClock,
     SystemRandom, Timestamp,
@@ -76,6 +77,7 @@ const HOLD_NONE: &[&str] = &[
     "KeyRingError",
     "LimitsError",
     "NotATime",
+    "NotAdmitted",
     "NotAnEvent",
     "NotAnId",
     "OperatorError",
@@ -95,6 +97,7 @@ const HOLD_NONE: &[&str] = &[
     "UpstreamError",
     "UpstreamFault",
     // Who, what and when.
+    "Applicant",
     "AuthMethod",
     "BlockKind",
     "CurrentPrincipal",
@@ -107,6 +110,7 @@ const HOLD_NONE: &[&str] = &[
     "EventKind",
     "EventQuery",
     "Generation",
+    "Groups",
     "Identity",
     "Import",
     "Imported",
@@ -118,6 +122,7 @@ const HOLD_NONE: &[&str] = &[
     "RemotePrincipal",
     "Replayed",
     "Revocation",
+    "Roles",
     "ScopeSet",
     "SessionEnd",
     "SignedIn",
@@ -303,6 +308,8 @@ fn i_14_sessions_and_what_is_done_to_them_are_redacted() {
         object_id: String::new(),
         name: None,
         email: None,
+        groups: Groups::Unsaid,
+        roles: Roles::default(),
     };
     hidden(&SessionView { session: session.clone(), user: user.clone() }, &[]);
     let sign_in = SignIn {

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use dcr_core::session::{User, UserId};
 use dcr_core::store::conformance::{Route, Routed};
 use dcr_core::store::{MemoryStore, Store, StoreError};
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{ClientId, ImportedClient, ImportedUse, PlatformList, Timestamp};
 use http::StatusCode;
 use support::*;
@@ -63,6 +64,8 @@ impl Counted {
                 object_id: "ada".to_owned(),
                 name: None,
                 email: None,
+                groups: Groups::Unsaid,
+                roles: Roles::default(),
             },
             software: client.software(&platforms),
             platform: client.platform(&platforms),

@@ -4,6 +4,7 @@ mod support;
 
 use dcr_core::record::EventKind;
 use dcr_core::store::{EventQuery, Imported, Store as _, Target};
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
     AdoptionPolicy, ClientId, ImportedClient, ImportedUse, PlatformList, RegistrationPolicy, Timestamp,
     session::{User, UserId},
@@ -30,6 +31,8 @@ fn knew(person: &str, id: &str, name: &str, redirects: &[&str]) -> ImportedUse {
             object_id,
             name: None,
             email: None,
+            groups: Groups::Unsaid,
+            roles: Roles::default(),
         },
         software: client.software(&platforms),
         platform: client.platform(&platforms),

@@ -3,6 +3,7 @@
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
 use dcr_core::store::{Revocation, StoreError};
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
     AuthMethod, ClientId, ImportedClient, Platform, Provenance, ScopeSet, Secret, SoftwareKey, StoredClient, Timestamp,
 };
@@ -225,6 +226,14 @@ impl<DB: Dialect> Columns<DB> {
             object_id: self.text()?,
             name: self.column(DB::text)?,
             email: self.column(DB::text)?,
+            groups: {
+                let text = self.column(DB::text)?;
+                self.fits(Groups::from_stored(text.as_deref()))?
+            },
+            roles: {
+                let text = self.column(DB::text)?;
+                self.fits(Roles::from_stored(text.as_deref()))?
+            },
         })
     }
 
@@ -316,7 +325,16 @@ impl<DB: Dialect> Columns<DB> {
 
 /// The values of `put_user` and `import_user`, in the order of their columns.
 pub(crate) fn of_user(user: &User) -> Vec<Value> {
-    values![&user.id, &user.issuer, &user.tenant, &user.object_id, user.name.as_deref(), user.email.as_deref()]
+    values![
+        &user.id,
+        &user.issuer,
+        &user.tenant,
+        &user.object_id,
+        user.name.as_deref(),
+        user.email.as_deref(),
+        user.groups.to_stored().as_deref(),
+        user.roles.to_stored().as_deref(),
+    ]
 }
 
 /// The values of `add_session`, in the order of its columns.

@@ -13,7 +13,7 @@ use crate::http::Params;
 use crate::record::{Event, EventKind};
 use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
 use crate::store::{Ending, SignIn, SignedIn, Target};
-use crate::upstream::{LoginAnswer, LoginError, UpstreamFault, VerifiedIdentity};
+use crate::upstream::{Doors, Identity, LoginAnswer, LoginError, UpstreamFault, VerifiedIdentity};
 
 /// At most so many sessions make room for a new one.
 const MAX_EVICTIONS: usize = 4;
@@ -110,11 +110,26 @@ impl Inner {
                 }
                 _ => Refusal::from(error),
             })?;
-        match self.admission.admit(identity) {
+        self.admit(identity, transaction).await
+    }
+
+    /// The engine's lists, the resource's, and the operator's own policy, in this order.
+    async fn admit(&self, identity: Identity, transaction: &ApprovedTransaction) -> Result<VerifiedIdentity, Refusal> {
+        let request = &transaction.request;
+        // A resource that is gone since the transaction began lets nobody in.
+        let resource = self.resource(Some(&request.resource)).ok_or(Reason::ResourceUnknown)?;
+        let doors = Doors {
+            lists: [&self.admission, &resource.admission],
+            policy: self.admission_policy.as_deref(),
+            resource: &request.resource,
+            client_id: &request.client_id,
+            platform: &request.platform,
+        };
+        match doors.admit(identity).await {
             Ok(identity) => Ok(identity),
-            Err(user) => {
-                self.record_refusal(&user, transaction, Reason::NotAdmitted).await;
-                Err(Reason::NotAdmitted.into())
+            Err(rejected) => {
+                self.record_refusal(&rejected.user, transaction, rejected.reason).await;
+                Err(rejected.reason.into())
             }
         }
     }

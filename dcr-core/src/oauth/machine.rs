@@ -17,6 +17,7 @@ use crate::record::{Event, EventKind};
 use crate::seal::b64;
 use crate::session::{AccessTokenClaims, Subject, User, UserId};
 use crate::store::Target;
+use crate::upstream::{Groups, Roles};
 
 /// How long it is believed that a machine client is still welcome.
 const BELIEVED: Duration = Duration::from_secs(4);
@@ -117,6 +118,8 @@ impl Inner {
                     object_id: id.as_str().to_owned(),
                     name: pinned.name.clone(),
                     email: None,
+                    groups: Groups::Unsaid,
+                    roles: Roles::default(),
                 };
                 self.machines.insert(id.clone(), MachineSeen { welcome: Some((user.clone(), now)), ..seen });
                 Ok(user)

@@ -46,6 +46,7 @@ impl RefusalKind {
             | Reason::UpstreamConsent
             | Reason::UpstreamNotAllowed
             | Reason::NotAdmitted
+            | Reason::GroupsUnknown
             | Reason::SignInBlocked
             | Reason::RegistrationOff => Self::NoAccess,
             Reason::RequestMalformed | Reason::ClientNotAccepted | Reason::ResourceUnknown => Self::Reconnect,
@@ -79,6 +80,7 @@ impl RefusalKind {
             Reason::UpstreamBusy
             | Reason::UpstreamFailed
             | Reason::StoreUnavailable
+            | Reason::AdmissionUnavailable
             | Reason::TooManyRequests
             | Reason::ServerBusy => Self::Busy,
             Reason::UpstreamInvalid

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::Refusal;
 use crate::oauth::ScopeSet;
 use crate::oauth::challenge::check_scope;
+use crate::upstream::Groups;
 
 /// Who a verified access token speaks for. Handed to the host application by the bearer guard; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +43,19 @@ impl Principal {
     #[must_use]
     pub fn user_id(&self) -> &UserId {
         &self.0.user.id
+    }
+
+    /// Whether the person has this role in the application upstream (Entra ID's app roles), as of their last sign-in, give
+    /// or take the life of an access token.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.0.user.roles.contain(role)
+    }
+
+    /// The groups that the person is in, as of their last sign-in, give or take the life of an access token.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.0.user.groups
     }
 
     /// Whether this is a machine client, acting for itself and for no person (`client_credentials`).

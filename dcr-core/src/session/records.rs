@@ -6,6 +6,7 @@ use super::{ConnectionId, SessionId, UserId};
 use crate::client::{AuthMethod, ClientId, Platform, Provenance, SoftwareKey};
 use crate::clock::Timestamp;
 use crate::oauth::ScopeSet;
+use crate::upstream::{Groups, Roles};
 
 /// A person, as the upstream provider identified them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub struct User {
     pub name: Option<String>,
     /// E-mail address at the last sign-in. Mutable upstream: never a key, never an authority (ME-8).
     pub email: Option<String>,
+    /// The groups that the person was in at the last sign-in.
+    pub groups: Groups,
+    /// The roles that the person had in the application upstream at the last sign-in.
+    pub roles: Roles,
 }
 
 /// One user's use of one software: the de-duplicated "client" of the old system. A label; nothing is checked against it.

@@ -9,19 +9,21 @@ mod entra;
 mod error;
 mod fetch;
 mod id_token;
+mod membership;
 mod oidc;
 
 use std::fmt;
 
 use async_trait::async_trait;
 
-pub use self::admission::Admission;
-pub(crate) use self::admission::VerifiedIdentity;
+pub use self::admission::{Admission, AdmissionPolicy, Applicant, NotAdmitted};
+pub(crate) use self::admission::{Doors, VerifiedIdentity};
 pub use self::entra::EntraConfig;
 pub use self::error::{UpstreamError, UpstreamFault};
 #[cfg(feature = "http-client")]
 pub use self::fetch::ReqwestFetch;
 pub use self::fetch::{FetchError, HttpFetch};
+pub use self::membership::{Groups, Roles};
 pub use self::oidc::{OidcConfig, OidcProvider, OidcSecret, ProviderConfigError};
 
 /// One login, as it goes out.
@@ -82,6 +84,10 @@ pub struct Identity {
     pub email: Option<String>,
     /// The address, only if the provider vouches for it: what admission by domain or address looks at.
     pub verified_email: Option<String>,
+    /// The groups that the person is in.
+    pub groups: Groups,
+    /// The roles that the person has in the application upstream (Entra ID's app roles).
+    pub roles: Roles,
 }
 
 /// An upstream identity provider.

@@ -19,8 +19,8 @@ use super::discovery::{Discovery, Document};
 use super::entra::{self, EntraConfig};
 use super::id_token::{self, Claims, invalid};
 use super::{
-    FetchError, HttpFetch, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, UpstreamError,
-    UpstreamFault,
+    FetchError, Groups, HttpFetch, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, Roles,
+    UpstreamError, UpstreamFault,
 };
 use crate::clock::Clock;
 
@@ -391,6 +391,9 @@ impl IdentityProvider for OidcProvider {
     async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identity, UpstreamError> {
         let claims = self.exchange(answer).await?;
         let nothing = |text: &str| text.is_empty() || text.len() > 512;
+        let groups =
+            Groups::from_claims(|name| claims.claim(name)).ok_or_else(|| invalid("groups is no list of names"))?;
+        let roles = Roles::from_claim(claims.claim("roles")).ok_or_else(|| invalid("roles is no list of names"))?;
         match &self.rules {
             Rules::Exact(_) => {
                 if nothing(&claims.sub) {
@@ -405,6 +408,8 @@ impl IdentityProvider for OidcProvider {
                     issuer: claims.iss,
                     tenant: String::new(),
                     object_id: claims.sub,
+                    groups,
+                    roles,
                 })
             }
             Rules::Entra { tenant, allowed } => {
@@ -422,6 +427,8 @@ impl IdentityProvider for OidcProvider {
                     object_id: oid.to_owned(),
                     tenant: tid,
                     issuer: claims.iss,
+                    groups,
+                    roles,
                 })
             }
         }

@@ -3,6 +3,7 @@
 use clap::{Args, ValueEnum};
 use dcr_core::session::User;
 use dcr_core::store::Target;
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{ClientId, Platform, PlatformList};
 
 use super::terminal::{Out, Progress, count, shown};
@@ -113,7 +114,8 @@ async fn person(database: &Database, value: &str) -> Result<User, Failure> {
         (Err(Failure::Failed(_)), Who::User(id)) => {
             let unknown = String::new;
             let (issuer, tenant, object_id) = (unknown(), unknown(), unknown());
-            Ok(User { id, issuer, tenant, object_id, name: Some("not known here".to_owned()), email: None })
+            let (name, groups) = (Some("not known here".to_owned()), Groups::Unsaid);
+            Ok(User { id, issuer, tenant, object_id, name, email: None, groups, roles: Roles::default() })
         }
         (found, _) => found,
     }

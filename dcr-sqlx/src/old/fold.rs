@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dcr_core::session::{User, UserId};
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{ClientId, ImportFault, ImportedClient, ImportedUse, PlatformList, RedirectFault, Timestamp};
 
 use super::report::{PersonReport, Report, TableRead, Unreadable};
@@ -252,6 +253,8 @@ impl Fold {
                 object_id: object_id.clone(),
                 name: someone.name.text().map(str::to_owned),
                 email: someone.email.text().map(str::to_owned),
+                groups: Groups::Unsaid,
+                roles: Roles::default(),
             };
             let uses = self.uses(&platforms, &user, &object_id, &someone.ids);
             let report = PersonReport {

@@ -39,7 +39,7 @@ use event_columns;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! user_columns {
     () => {
-        "user_id, issuer, tenant, object_id, name, email"
+        "user_id, issuer, tenant, object_id, name, email, member_of, roles"
     };
 }
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]

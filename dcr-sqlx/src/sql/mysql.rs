@@ -49,8 +49,9 @@ impl Dialect for MySql {
         hold_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 LOCK IN SHARE MODE",
         change_blocks: "SELECT slot FROM dcr_lock WHERE slot = 1 FOR UPDATE",
 
-        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) VALUES (?, ?, ?, ?, ?, ?) \
-             ON DUPLICATE KEY UPDATE name = VALUES(name), email = VALUES(email)",
+        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+             ON DUPLICATE KEY UPDATE name = VALUES(name), email = VALUES(email), \
+             member_of = VALUES(member_of), roles = VALUES(roles)",
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON DUPLICATE KEY UPDATE last_sign_in_at = VALUES(last_sign_in_at)",
@@ -79,8 +80,8 @@ impl Dialect for MySql {
 
         // IGNORE, since an upsert that changes nothing counts as a row that matched. What it would ignore beside a taken key
         // cannot be: the values are within the bounds of their columns, and what they refer to was inserted just before.
-        import_user: "INSERT IGNORE INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
-             VALUES (?, ?, ?, ?, ?, ?)",
+        import_user: "INSERT IGNORE INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         import_connection: "INSERT IGNORE INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?)",
         import_alias: "INSERT IGNORE INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \

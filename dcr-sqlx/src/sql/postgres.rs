@@ -103,9 +103,10 @@ impl Dialect for Postgres {
         hold_blocks: "LOCK TABLE dcr_lock IN ROW SHARE MODE",
         change_blocks: "LOCK TABLE dcr_lock IN EXCLUSIVE MODE",
 
-        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
-             VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email",
+        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+             ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, \
+             member_of = excluded.member_of, roles = excluded.roles",
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
              VALUES ($1, $2, $3, $4, $5, $6) \
@@ -138,7 +139,7 @@ impl Dialect for Postgres {
         session_view: concat!(
             "SELECT ",
             session_columns!(),
-            ", user_id, issuer, tenant, object_id, name, email FROM dcr_sessions JOIN dcr_users USING (user_id) \
+            ", user_id, issuer, tenant, object_id, name, email, member_of, roles FROM dcr_sessions JOIN dcr_users USING (user_id) \
              WHERE session_id = $1"
         ),
         redeem: "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
@@ -186,8 +187,8 @@ impl Dialect for Postgres {
         events_of_session: events!("session_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
         events_of_both: events!("user_id = $1 AND session_id = $2 AND ", "$3", "$4", "$5", "$6", "$7"),
 
-        import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id) DO NOTHING",
+        import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id) DO NOTHING",
         import_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, software) DO NOTHING",

@@ -55,7 +55,7 @@ pub(super) const ALIKE: Statements = Statements {
     session_view: concat!(
         "SELECT ",
         session_columns!(),
-        ", user_id, issuer, tenant, object_id, name, email FROM dcr_sessions JOIN dcr_users USING (user_id) \
+        ", user_id, issuer, tenant, object_id, name, email, member_of, roles FROM dcr_sessions JOIN dcr_users USING (user_id) \
          WHERE session_id = ?"
     ),
     redeem: "",

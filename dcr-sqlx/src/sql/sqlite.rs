@@ -36,8 +36,9 @@ impl Dialect for Sqlite {
         // write later would refuse each other.
         begin: "BEGIN IMMEDIATE",
 
-        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) VALUES (?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email",
+        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, \
+             member_of = excluded.member_of, roles = excluded.roles",
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
@@ -62,8 +63,8 @@ impl Dialect for Sqlite {
 
         block: "INSERT INTO dcr_blocks (kind, target) VALUES (?, ?) ON CONFLICT (kind, target) DO NOTHING",
 
-        import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email) \
-             VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (user_id) DO NOTHING",
+        import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (user_id) DO NOTHING",
         import_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON CONFLICT (user_id, software) DO NOTHING",

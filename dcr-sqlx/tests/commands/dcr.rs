@@ -9,6 +9,7 @@ use std::time::Duration;
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{SignIn, SignedIn, Store};
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{AuthMethod, ClientId, Clock as _, Platform, Provenance, ScopeSet, SoftwareKey, SystemClock, Timestamp};
 use serde_json::Value;
 
@@ -119,6 +120,8 @@ pub(crate) fn person(name: &str) -> User {
         object_id,
         name: Some(format!("{name} Example")),
         email: Some(format!("{name}@dev.example")),
+        groups: Groups::Unsaid,
+        roles: Roles::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use dcr_core::record::{Event, EventKind};
 use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::SignIn;
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, SoftwareKey, Timestamp};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -27,6 +28,8 @@ pub(crate) fn sign_in(n: u8) -> SignIn {
         object_id: "ada".to_owned(),
         name: Some("Ada".to_owned()),
         email: None,
+        groups: Groups::Unsaid,
+        roles: Roles::default(),
     };
     SignIn {
         software: SoftwareKey::from_stored("platform:cursor"),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use dcr_core::upstream::Admission;
 use dcr_core::{Language, PreRegistered, Resource, ScopeSet};
 use serde::Deserialize;
 
@@ -37,6 +38,27 @@ pub(crate) struct ResourceEntry {
     /// The scopes that a tool needs, by its name.
     #[serde(default)]
     tools: BTreeMap<String, Vec<String>>,
+    /// Who may use it, of those who may come in at all.
+    #[serde(default)]
+    allowed: AllowedEntry,
+}
+
+/// `[resource.allowed]`: lists like those of the variables `DCR_ALLOWED_…`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct AllowedEntry {
+    tenants: Vec<String>,
+    domains: Vec<String>,
+    users: Vec<String>,
+    groups: Vec<String>,
+    roles: Vec<String>,
+}
+
+impl AllowedEntry {
+    fn admission(self) -> Admission {
+        let Self { tenants, domains, users, groups, roles } = self;
+        Admission::default().tenants(tenants).domains(domains).users(users).groups(groups).roles(roles)
+    }
 }
 
 /// `[[resource.scope]]`
@@ -99,7 +121,7 @@ impl ResourceEntry {
                 wrong(format!("there are no pages in {tag:?}, only in {}", all.join(", ")))
             })
         };
-        let mut resource = resource;
+        let mut resource = resource.admission(self.allowed.admission());
         for (tag, name) in &self.name_in {
             resource = resource.name_in(in_language(tag)?, name);
         }

@@ -112,6 +112,14 @@ pub struct Options {
     #[arg(long, env = "DCR_ALLOWED_USERS", value_name = "USERS")]
     pub allowed_users: Option<String>,
 
+    /// Only people in these groups, by commas: object ids at Entra ID, names elsewhere
+    #[arg(long, env = "DCR_ALLOWED_GROUPS", value_name = "GROUPS")]
+    pub allowed_groups: Option<String>,
+
+    /// Only people with these app roles, by commas
+    #[arg(long, env = "DCR_ALLOWED_ROLES", value_name = "ROLES")]
+    pub allowed_roles: Option<String>,
+
     /// Only these Entra ID tenants, by commas; `*` for all with `organizations` and `common`
     #[arg(long, env = "DCR_ALLOWED_TENANTS", value_name = "TENANTS")]
     pub allowed_tenants: Option<String>,

@@ -136,7 +136,9 @@ impl Settings {
             custom_redirects: list(options.custom_redirects.as_deref()),
             admission: Admission::default()
                 .domains(list(options.allowed_domains.as_deref()))
-                .users(list(options.allowed_users.as_deref())),
+                .users(list(options.allowed_users.as_deref()))
+                .groups(list(options.allowed_groups.as_deref()))
+                .roles(list(options.allowed_roles.as_deref())),
             lifetimes: Lifetimes {
                 code: seconds("DCR_CODE_TTL", options.code_ttl.as_deref(), Lifetimes::default().code)?,
                 access_token: seconds(
@@ -212,6 +214,8 @@ impl Options {
             custom_redirects,
             allowed_domains,
             allowed_users,
+            allowed_groups,
+            allowed_roles,
             allowed_tenants,
             limits,
             trusted_proxies,
@@ -251,6 +255,8 @@ impl Options {
             custom_redirects,
             allowed_domains,
             allowed_users,
+            allowed_groups,
+            allowed_roles,
             allowed_tenants,
             limits,
             trusted_proxies,

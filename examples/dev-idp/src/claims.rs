@@ -6,7 +6,7 @@ use crate::faults::Fault;
 use crate::random;
 use crate::realm::Realm;
 use crate::shared::Shared;
-use crate::users::{OTHER_TENANT_ID, User};
+use crate::users::{MAX_GROUPS, OTHER_TENANT_ID, User};
 
 /// Entra ID dates its tokens back by five minutes.
 const BACKDATED: i64 = 300;
@@ -69,6 +69,16 @@ pub(crate) fn id_token(
     }
     if let Some(email) = user.email.as_deref().filter(|_| asked("email")) {
         claims["email"] = email.into();
+    }
+    if !user.roles.is_empty() {
+        claims["roles"] = json!(user.roles);
+    }
+    if user.groups.len() > MAX_GROUPS {
+        let endpoint = format!("{}/graph/v1.0/users/{}/getMemberObjects", shared.base, user.oid);
+        claims["_claim_names"] = json!({ "groups": "src1" });
+        claims["_claim_sources"] = json!({ "src1": { "endpoint": endpoint } });
+    } else if !user.groups.is_empty() {
+        claims["groups"] = json!(user.groups);
     }
     if let Some(idp) = identity.idp {
         claims["idp"] = idp.into();

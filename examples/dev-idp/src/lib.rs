@@ -56,7 +56,7 @@ pub use crate::counters::Counters;
 pub use crate::faults::{Armed, Fault, Faults, UnknownFault};
 pub use crate::keys::Algorithm;
 pub use crate::running::RunningIdp;
-pub use crate::users::{DEFAULT_TENANT_ID, HomeAccount, OTHER_TENANT_ID, User};
+pub use crate::users::{DEFAULT_TENANT_ID, HomeAccount, MAX_GROUPS, OTHER_TENANT_ID, User};
 
 use crate::shared::{Settings, Shared};
 

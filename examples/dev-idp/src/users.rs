@@ -6,6 +6,9 @@ pub const DEFAULT_TENANT_ID: &str = "3f2a9c1e-5b7d-4e8f-9a60-1c2d3e4f5a6b";
 /// The home tenant of the default guest; also what [`crate::Fault::WrongTenant`] claims.
 pub const OTHER_TENANT_ID: &str = "b81d64f0-27ce-4a35-8d19-e07c52a94b3f";
 
+/// So many groups an ID token lists.
+pub const MAX_GROUPS: usize = 200;
+
 /// One user of the provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,6 +27,10 @@ pub struct User {
     pub home: Option<HomeAccount>,
     /// A disabled user can neither sign in nor refresh (AADSTS50057).
     pub disabled: bool,
+    /// The claim `groups`; more than [`MAX_GROUPS`] are not listed, as with Entra ID. No claim if empty.
+    pub groups: Vec<String>,
+    /// The claim `roles`. No claim if empty.
+    pub roles: Vec<String>,
 }
 
 /// The account of a guest in the tenant where it was made.
@@ -58,6 +65,8 @@ impl User {
             oid: oid.into(),
             home: None,
             disabled: false,
+            groups: Vec::new(),
+            roles: Vec::new(),
             id,
         }
     }
@@ -66,6 +75,20 @@ impl User {
     #[must_use]
     pub fn with_email(mut self, email: impl Into<String>) -> Self {
         self.email = Some(email.into());
+        self
+    }
+
+    /// Puts the user into groups, by their object ids.
+    #[must_use]
+    pub fn with_groups(mut self, groups: impl IntoIterator<Item = String>) -> Self {
+        self.groups = groups.into_iter().collect();
+        self
+    }
+
+    /// Gives the user roles in the application.
+    #[must_use]
+    pub fn with_roles(mut self, roles: impl IntoIterator<Item = String>) -> Self {
+        self.roles = roles.into_iter().collect();
         self
     }
 

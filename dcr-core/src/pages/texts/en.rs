@@ -167,6 +167,12 @@ const fn advice(reason: Reason) -> &'static str {
         Reason::NotAdmitted => {
             "You are signed in, but this account may not use this server. Ask the administrator of this server. To use another account, sign out of the company login first, then start again from the app."
         }
+        Reason::GroupsUnknown => {
+            "You are signed in, but the company login does not say which groups you are in, because they are too many. Ask the administrator of this server to let you in by a role or by name."
+        }
+        Reason::AdmissionUnavailable => {
+            "Whether this account may use this server cannot be found out at the moment. Start again from the app in a minute."
+        }
         Reason::SignInBlocked => {
             "The administrator of this server has blocked this access. Ask them if you think that is a mistake."
         }

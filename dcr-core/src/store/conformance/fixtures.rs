@@ -10,6 +10,7 @@ use crate::oauth::ScopeSet;
 use crate::record::{Event, EventKind};
 use crate::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use crate::store::{Advance, Advanced, Counts, Ending, EventQuery, SessionView, SignIn, SignedIn, Store, Target};
+use crate::upstream::{Groups, Roles};
 
 pub(super) type AnyStore = Arc<dyn Store>;
 
@@ -82,6 +83,8 @@ pub(super) fn person(name: &str) -> User {
         object_id: name.to_owned(),
         name: Some(name.to_owned()),
         email: Some(format!("{name}@example.com")),
+        groups: Groups::Unsaid,
+        roles: Roles::default(),
     }
 }
 

@@ -53,7 +53,7 @@ macro_rules! store_conformance {
             a_session_reads_back_as_it_was_written
             a_second_sign_in_finds_the_connection
             a_session_belongs_to_what_was_found
-            the_latest_name_and_email_win
+            the_latest_name_email_groups_and_roles_win
             a_session_id_is_used_once
             users_share_nothing
             software_keys_are_bytes

@@ -6,6 +6,7 @@ use crate::oauth::ScopeSet;
 use crate::record::EventKind;
 use crate::session::{Generation, SessionEnd, User};
 use crate::store::{Counts, EventQuery, SessionView, SignIn, SignedIn, Target};
+use crate::upstream::{Groups, Roles};
 
 /// User, connection, alias, session and event, in one go.
 pub async fn a_first_sign_in_writes_every_row(store: AnyStore) {
@@ -112,18 +113,27 @@ pub async fn a_session_belongs_to_what_was_found(store: AnyStore) {
     assert_eq!(store.events(&query).await.unwrap()[0].connection, Some(connection_id(1)));
 }
 
-/// Also where the latest has none: a name that was removed upstream does not stay here.
-pub async fn the_latest_name_and_email_win(store: AnyStore) {
+/// Also where the latest has none: a name that was removed upstream does not stay here, nor does a group.
+pub async fn the_latest_name_email_groups_and_roles_win(store: AnyStore) {
     open(&store, sign_in(1)).await;
-    let renamed = |n, name: Option<&str>, email: Option<&str>| {
+    let listed = |groups: &[&str]| Groups::Listed(groups.iter().map(|group| (*group).to_owned()).collect());
+    let changed = |n, name: Option<&str>, email: Option<&str>, groups: Groups, roles: &[&str]| {
         let mut sign_in = sign_in(n);
-        sign_in.user = User { name: name.map(str::to_owned), email: email.map(str::to_owned), ..sign_in.user };
+        let (name, email) = (name.map(str::to_owned), email.map(str::to_owned));
+        let roles = Roles::new(roles.iter().map(|role| (*role).to_owned()));
+        sign_in.user = User { name, email, groups, roles, ..sign_in.user };
         sign_in
     };
-    open(&store, renamed(2, Some("Ada King"), None)).await;
-    assert_eq!(view(&store, 1).await.user, renamed(2, Some("Ada King"), None).user);
-    open(&store, renamed(3, None, Some("ada@other.example"))).await;
-    assert_eq!(view(&store, 1).await.user, renamed(3, None, Some("ada@other.example")).user);
+    let latest = [
+        changed(2, Some("Ada King"), None, listed(&["g1", "\u{ac00}\"', "]), &["Mcp.Admin", "Mcp.User"]),
+        changed(3, None, Some("ada@other.example"), Groups::TooMany, &[]),
+        changed(4, None, None, listed(&[]), &["Mcp.User"]),
+        changed(5, None, None, Groups::Unsaid, &[]),
+    ];
+    for sign_in in latest {
+        open(&store, sign_in.clone()).await;
+        assert_eq!(view(&store, 1).await.user, sign_in.user);
+    }
     assert_eq!(counts(&store).await.users, 1);
 }
 

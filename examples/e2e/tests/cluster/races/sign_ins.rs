@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use dcr_core::session::{User, UserId};
 use dcr_core::store::UserQuery;
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{ClientId, ImportedClient, ImportedUse, PlatformList, Timestamp};
 use dcr_e2e::{Browser, Client, Http, Shot, Tokens, Volley};
 use serde_json::{Value, json};
@@ -42,7 +43,16 @@ fn newcomers(race: &Race, round: usize) -> Vec<String> {
 fn user(race: &Race, oid: &str) -> User {
     let (issuer, tenant) = (race.cluster.idp().entra_issuer(), race.cluster.idp().tenant_id().to_owned());
     let id = UserId::derive(&issuer, &tenant, oid);
-    User { id, issuer, tenant, object_id: oid.to_owned(), name: None, email: None }
+    User {
+        id,
+        issuer,
+        tenant,
+        object_id: oid.to_owned(),
+        name: None,
+        email: None,
+        groups: Groups::Unsaid,
+        roles: Roles::default(),
+    }
 }
 
 /// A public client of this name.
