@@ -1,5 +1,6 @@
 //! End to end, over real sockets. One binary, so that it is linked once.
 
+mod admission;
 mod elsewhere;
 mod flow;
 mod limits;
