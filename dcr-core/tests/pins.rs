@@ -281,6 +281,27 @@ async fn a_sign_in_on_its_way_ends_with_the_pin() {
     assert_eq!(world.engine.store().counts().await.unwrap().sessions, 0);
 }
 
+/// ME-12: an id that the operator trusts no more keeps nothing.
+#[tokio::test]
+async fn taking_a_pin_away_ends_the_sessions_of_its_id_and_names_them() {
+    let world = World::new().await;
+    let operator = world.engine.operator();
+    operator.pin(PreRegistered::public(id(PORTAL)).redirect(REDIRECT), "a portal").await.unwrap();
+    world.test.clock().advance(Duration::from_secs(5));
+    let kept = world.sign_in(U, P, "Ada").await;
+    let mut tokens = Vec::new();
+    for person in ["Ada", "Bob"] {
+        tokens.push(world.sign_in(PORTAL, REDIRECT, person).await);
+    }
+    let ended = operator.unpin(&id(PORTAL), "gone").await.unwrap().unwrap();
+    assert_eq!(ended.len(), 2);
+    for tokens in tokens {
+        assert!(!world.accepts(&tokens.access).await);
+    }
+    assert!(world.accepts(&kept.access).await);
+    assert_eq!(operator.unpin(&id(PORTAL), "again").await.unwrap(), None);
+}
+
 /// Memory, whose operator takes the pin away just before a sign-in is written that has seen it.
 #[derive(Debug)]
 struct TakenAway(MemoryStore, Mutex<Option<Event>>);
