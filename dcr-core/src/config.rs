@@ -382,6 +382,29 @@ mod tests {
         }
     }
 
+    /// Settings and command lines give policies by these words.
+    #[test]
+    fn every_policy_is_read_by_its_name() {
+        for (text, registration, adoption, documents) in [
+            ("open", Some(RegistrationPolicy::Open), None, None),
+            ("on", None, None, Some(DocumentPolicy::On)),
+            ("auto", None, None, Some(DocumentPolicy::Auto)),
+            ("platforms", None, Some(AdoptionPolicy::Platforms), None),
+            (
+                "platforms+loopback",
+                Some(RegistrationPolicy::PlatformsAndLoopback),
+                Some(AdoptionPolicy::PlatformsAndLoopback),
+                None,
+            ),
+            ("off", Some(RegistrationPolicy::Off), Some(AdoptionPolicy::Off), Some(DocumentPolicy::Off)),
+            ("Off", None, None, None),
+        ] {
+            assert_eq!(text.parse().ok(), registration, "{text}");
+            assert_eq!(text.parse().ok(), adoption, "{text}");
+            assert_eq!(text.parse().ok(), documents, "{text}");
+        }
+    }
+
     #[test]
     fn odd_lifetimes_are_refused() {
         assert!(Lifetimes::default().check().is_ok());

@@ -1,5 +1,9 @@
 //! What a stranger named is shown as bounded text and nothing else (I-10, CO-4).
 
+/// The longest text in a line of the operator's log that may hold what somebody else wrote: an error of a parser names what
+/// it could not read.
+pub(crate) const LOGGED: usize = 512;
+
 /// `text` without control, bidirectional, zero-width and other invisible characters, white space folded, cut to at most
 /// `max` characters with an ellipsis.
 pub(crate) fn bounded(text: &str, max: usize) -> String {

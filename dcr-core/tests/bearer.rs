@@ -93,8 +93,8 @@ async fn a_revocation_is_seen_at_once_here_and_within_five_seconds_elsewhere() {
     here.revoke_sessions(&Target::User(ada.principal().user_id().clone()), "stolen laptop").await.unwrap();
     let reason = |result: Result<_, dcr_core::Refusal>| result.map(|_: dcr_core::Principal| ()).map_err(|r| r.reason());
     assert_eq!(reason(here.authenticate(&headers, None).await), Err(Reason::TokenRevoked));
-    clock.advance(Duration::from_secs(5));
-    assert_eq!(reason(there.authenticate(&headers, None).await), Err(Reason::TokenRevoked));
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(reason(there.authenticate(&headers, None).await), Err(Reason::TokenRevoked), "five with a busy feed");
 }
 
 #[tokio::test]

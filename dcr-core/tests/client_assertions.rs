@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dcr_core::guarded::GuardedFetchError;
 use dcr_core::testing::AssertionKey;
-use dcr_core::{ClientId, DocumentPolicy, PreRegistered, Timestamp};
+use dcr_core::{AuthMethod, ClientId, DocumentPolicy, PreRegistered, Timestamp};
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -124,6 +124,21 @@ async fn i_01_an_assertion_that_gets_nothing_writes_nothing() {
     assert_eq!(world.engine.store().counts().await.unwrap(), dcr_core::store::Counts::default());
 }
 
+/// ME-12: what is blocked has no host of its own asked for keys; and who does not sign is not looked for at all.
+#[tokio::test]
+async fn ci_11_introspection_asks_no_host_for_a_client_that_is_blocked_or_does_not_sign() {
+    let web = web();
+    let world = world(&web).await;
+    let unsigned = [("client_id", TOOLS), ("client_secret", "s"), ("token", "x")];
+    assert_error(&world.form("/oauth/introspect", &unsigned, &[]).await, 401, "invalid_client");
+    let client = dcr_core::store::Target::ClientId(ClientId::new(TOOLS).unwrap());
+    world.engine.block(&client, "incident").await.unwrap();
+    let assertion = AssertionKey::seeded(1).assertion(TOOLS, ISSUER, now(&world), "1");
+    let signed = [("client_assertion_type", TYPE), ("client_assertion", assertion.as_str()), ("token", "x")];
+    assert_error(&world.form("/oauth/introspect", &signed, &[]).await, 401, "invalid_client");
+    assert_eq!(web.asked(), 0);
+}
+
 #[tokio::test]
 async fn i_01_a_session_that_is_over_makes_no_more_rows() {
     let world = world(&web()).await;
@@ -205,11 +220,33 @@ async fn a_client_whose_copy_serves_is_public_and_may_sign_all_the_same() {
     tokens(&signed(&world, &refreshing(CHATGPT, &again.refresh), 1, "3").await);
 }
 
+/// A client that is public all the same, and signs with keys that its document does not have: a proof that cannot hold is
+/// refused, not left aside.
+#[tokio::test]
+async fn tk_06_an_assertion_of_a_client_without_keys_is_refused() {
+    let web = Web::with(&[document(TOOLS, "Contoso Tools", &[REDIRECT])]);
+    let world = world(&web).await;
+    let code = world.code(TOOLS, REDIRECT, "Ada").await;
+    let redeem = redemption(TOOLS, REDIRECT, &code);
+    assert_error(&signed(&world, &redeem, 1, "1").await, 401, "invalid_client");
+    tokens(&world.token(&redeem).await);
+}
+
+fn with_secret() -> PreRegistered {
+    let id = ClientId::new("portal").unwrap();
+    PreRegistered::confidential(id, AuthMethod::ClientSecretPost, "s3cret").redirect(REDIRECT)
+}
+
 #[tokio::test]
 async fn a_pinned_client_signs_with_the_keys_that_the_operator_gave() {
     let id = ClientId::new("portal").unwrap();
     let pinned = PreRegistered::with_keys(id, &AssertionKey::seeded(1).jwks()).unwrap().redirect(REDIRECT);
     let world = World::with(|builder| builder.client(pinned)).await;
+    // MD-2: that somebody may sign is said where somebody can.
+    for (world, said) in [(&world, true), (&World::with(|builder| builder.client(with_secret())).await, false)] {
+        let metadata = body(&world.get("/.well-known/oauth-authorization-server", &[]).await);
+        assert_eq!(metadata["token_endpoint_auth_methods_supported"].to_string().contains("private_key_jwt"), said);
+    }
     let code = world.code("portal", REDIRECT, "Ada").await;
     let redeem = redemption("portal", REDIRECT, &code);
     assert_error(&world.token(&redeem).await, 401, "invalid_client");

@@ -2,7 +2,9 @@
 
 mod support;
 
-use dcr_core::store::{Counts, Store as _, Target};
+use dcr_core::Platform;
+use dcr_core::record::{Event, EventKind};
+use dcr_core::store::{Counts, EventQuery, Store as _, Target};
 use http::StatusCode;
 use serde_json::json;
 use support::*;
@@ -220,11 +222,36 @@ async fn state_is_echoed_byte_for_byte() {
         assert_eq!(query_of(&location(&back))["state"], state);
         assert!(!location(&back).contains(['\r', '\n', '"', ' ']));
     }
+    // As long as it may be, and one byte longer.
+    let world = World::new().await;
+    let of = |length: usize| "s".repeat(length);
+    let longest = world.authorize(&mut Browser::default(), &change(&request_for(U, P), "state", &of(1_024))).await;
+    assert_eq!(longest.status(), StatusCode::OK);
+    let longer = world.authorize(&mut Browser::default(), &change(&request_for(U, P), "state", &of(1_025))).await;
+    assert_ne!(longer.status(), StatusCode::OK);
     // Optional: nothing sent, nothing echoed.
     let mut browser = Browser::default();
     let upstream = world.approve(&mut browser, &change(&request_for(U, P), "state", "")).await;
     let back = world.callback(&mut browser, &upstream, "Ada").await;
     assert!(!query_of(&location(&back)).contains_key("state"));
+}
+
+/// The record tells an adopted id from one that registered.
+#[tokio::test]
+async fn a_sign_in_is_on_the_record_as_what_it_was() {
+    let world = World::new().await;
+    let registered = world.public_client(&[P]).await;
+    for (id, kind) in [(U, EventKind::Adopted), (registered.as_str(), EventKind::SignedIn)] {
+        world.sign_in(id, P, "Ada").await;
+        let query = EventQuery { limit: 10, ..EventQuery::default() };
+        let events = world.engine.store().events(&query).await.unwrap();
+        let of_id = |event: &&Event| event.client_id.as_ref().is_some_and(|of| of.as_str() == id);
+        let of_id: Vec<_> = events.iter().filter(of_id).collect();
+        assert_eq!(of_id.iter().map(|event| event.kind).collect::<Vec<_>>(), [kind]);
+        let [event] = of_id[..] else { panic!("one event") };
+        assert!(event.user.is_some() && event.session.is_some() && event.connection.is_some(), "{event:?}");
+        assert_eq!(event.platform.as_ref().map(Platform::as_str), Some("claude-web"));
+    }
 }
 
 #[tokio::test]

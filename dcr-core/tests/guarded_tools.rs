@@ -278,6 +278,21 @@ async fn a_body_over_the_bound_is_refused_as_soon_as_it_is() {
     assert_eq!(world.send(&layer, &world.narrow, request, spaces).await.status, 413);
 }
 
+/// CORS is the host's business unless it said otherwise: until then a preflight is a request without a token.
+#[tokio::test]
+async fn a_preflight_is_answered_only_for_browsers_that_were_let_in() {
+    let world = World::new().await;
+    let preflight = async |layer: &BearerLayer| {
+        let request = Request::options("/mcp").header("origin", "https://app.example");
+        let request = request.header("access-control-request-method", "POST");
+        let taken = Arc::new(AtomicUsize::new(0));
+        let body = Pieces { left: VecDeque::new(), taken: taken.clone() };
+        layer.layer(Echo(taken)).call(request.body(body).unwrap()).await.unwrap().status()
+    };
+    assert_eq!(preflight(&world.layer).await, 401);
+    assert_eq!(preflight(&world.layer.clone().browsers()).await, 204);
+}
+
 #[tokio::test]
 async fn a_check_of_headers_alone_demands_what_every_tool_needs() {
     let world = World::new().await;

@@ -242,6 +242,21 @@ async fn a_store_that_is_down_at_authorize_is_a_503_page_and_the_same_request_wo
     world.sign_in(OLD, P, "Ada").await;
 }
 
+#[test]
+fn an_import_changed_something_if_any_row_is_new() {
+    let connection = dcr_core::session::ConnectionId::from_bytes([1; 16]);
+    let nothing = Imported { connection, new_user: false, new_connection: false, new_aliases: 0, new_clients: 0 };
+    assert!(!nothing.changed());
+    for something in [
+        Imported { new_user: true, ..nothing },
+        Imported { new_connection: true, ..nothing },
+        Imported { new_aliases: 1, ..nothing },
+        Imported { new_clients: 1, ..nothing },
+    ] {
+        assert!(something.changed(), "{something:?}");
+    }
+}
+
 /// I-1: an import is one event; nothing of it is a session, and nobody is signed in by it.
 #[tokio::test]
 async fn an_import_signs_nobody_in_and_is_on_the_record_once() {

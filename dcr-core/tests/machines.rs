@@ -91,6 +91,13 @@ async fn tk_10_nobody_else_may_use_the_grant() {
         let fields = [("grant_type", "client_credentials"), ("client_id", id)];
         assert_error(&world.token(&fields).await, status, error);
     }
+    // Who could authenticate and did not learns nothing of what it may.
+    let metadata = serde_json::json!({"redirect_uris": [P], "token_endpoint_auth_method": "client_secret_post"});
+    let registered = body(&world.register(&metadata).await);
+    let own = [("grant_type", "client_credentials"), ("client_id", registered["client_id"].as_str().unwrap())];
+    assert_error(&world.token(&own).await, 401, "invalid_client");
+    let own = [own[0], own[1], ("client_secret", registered["client_secret"].as_str().unwrap())];
+    assert_error(&world.token(&own).await, 400, "unauthorized_client");
     let people = PreRegistered::confidential(id("portal"), AuthMethod::ClientSecretPost, "s3cret").redirect(P);
     let world = World::with(|builder| builder.client(people)).await;
     let fields = [("grant_type", "client_credentials"), ("client_id", "portal"), ("client_secret", "s3cret")];
@@ -123,6 +130,16 @@ async fn scope_and_resource_are_its_own_or_less() {
     assert_error(&ask(&world, "s3cret", &[files[0], ("scope", "write")]).await, 400, "invalid_scope");
     assert_error(&ask(&world, "s3cret", &[]).await, 400, "invalid_scope");
     assert_error(&ask(&world, "s3cret", &[("resource", "https://other.example")]).await, 400, "invalid_target");
+    // Who asks for nothing gets the defaults, or what there is beside them if that is all that it may have.
+    for (most, scope) in [("read write erase", "read write"), ("erase", "erase")] {
+        let limited = job().scopes(ScopeSet::from_names(most.split(' ')).unwrap());
+        let world = World::with(|builder| {
+            let files = Resource::new("/files", "Files").scope("read", "Read").scope("write", "Write");
+            builder.resource(files.optional_scope("erase", "Erase")).client(limited)
+        })
+        .await;
+        assert_eq!(body(&ask(&world, "s3cret", &files).await)["scope"], scope);
+    }
 }
 
 #[tokio::test]
@@ -134,6 +151,11 @@ async fn a_block_stops_tokens_that_are_out_within_the_bound() {
     world.test.clock().advance(Duration::from_secs(5));
     assert_eq!(principal(&world, &token).await.unwrap_err(), Reason::TokenRevoked);
     assert_error(&ask(&world, "s3cret", &[]).await, 400, "unauthorized_client");
+    // What was known of it before counts no more, also when the store falls silent.
+    world.test.memory().fail(true);
+    world.test.clock().advance(Duration::from_secs(5));
+    assert_eq!(principal(&world, &token).await.unwrap_err(), Reason::StoreUnavailable);
+    world.test.memory().fail(false);
     world.engine.unblock(&Target::ClientId(id(JOB)), "over").await.unwrap();
     assert!(principal(&world, &token).await.is_ok());
     world.test.clock().advance(Duration::from_secs(900));
@@ -169,4 +191,9 @@ async fn what_a_machine_holds_is_introspected_and_not_revoked() {
     let basic = [("authorization", "Basic dG9vbHM6cnMtc2VjcmV0")];
     let answer = body(&world.form("/oauth/introspect", &[("token", token.as_str())], &basic).await);
     assert_eq!(answer, serde_json::json!({"active": false}));
+    // A store that is down says nothing of a token.
+    world.test.memory().fail(true);
+    world.test.clock().advance(Duration::from_secs(61));
+    let answer = world.form("/oauth/introspect", &[("token", token.as_str())], &basic).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -11,9 +11,10 @@ use dcr_core::record::{Event, EventKind};
 use dcr_core::session::EventId;
 use dcr_core::store::conformance::{Route, Routed};
 use dcr_core::store::{Ending, EventQuery, MemoryStore, PutClient, Store, StoreError, Target};
-use dcr_core::{AuthMethod, ClientId, ConfigError, PreRegistered, ScopeSet, StoredClient, Timestamp};
+use dcr_core::{AuthMethod, ClientId, ConfigError, DocumentPolicy, PreRegistered, ScopeSet, StoredClient, Timestamp};
 use http::{Response, StatusCode};
 
+use crate::support::web::Web;
 use crate::support::*;
 
 const PORTAL: &str = "portal";
@@ -79,6 +80,23 @@ async fn an_approval_is_remembered_for_the_same_request_of_the_same_person() {
     let code = query_of(&location(&back))["code"].clone();
     tokens(&world.token(&redemption(PORTAL, REDIRECT, &code)).await);
     assert_eq!(world.engine.store().counts().await.unwrap().connections, 1);
+}
+
+#[tokio::test]
+async fn approvals_of_two_clients_are_remembered_side_by_side() {
+    let wiki = ("wiki", "https://wiki.example/callback");
+    let world = World::with(|builder| {
+        let second = PreRegistered::public(id(wiki.0)).name("Wiki").redirect(wiki.1).remember_consent(DAYS);
+        builder.client(portal().remember_consent(DAYS)).client(second)
+    })
+    .await;
+    let mut browser = approved(&world, "Ada").await;
+    let state = world.approve(&mut browser, &request_for(wiki.0, wiki.1)).await;
+    assert_eq!(world.callback(&mut browser, &state, "Ada").await.status(), StatusCode::SEE_OTHER);
+    for (id, redirect) in [(PORTAL, REDIRECT), wiki] {
+        let straight = click(&world, &mut browser.clone(), &request_for(id, redirect)).await;
+        assert_eq!(straight.status(), StatusCode::SEE_OTHER, "{id}");
+    }
 }
 
 #[tokio::test]
@@ -225,14 +243,16 @@ async fn a_row_pins_a_client_while_servers_run() {
 
 #[tokio::test]
 async fn a_row_pins_an_id_whatever_its_form() {
-    let store = Arc::new(MemoryStore::new());
-    let world = World::with(|builder| builder.store(store.clone())).await;
+    let (store, web) = (Arc::new(MemoryStore::new()), Arc::new(Web::default()));
+    let world =
+        World::with(|builder| builder.store(store.clone()).metadata_documents(DocumentPolicy::On, web.clone())).await;
     let sealed = world.public_client(&[P]).await;
     for (n, pinned) in (1..).zip(["https://portal.example/client.json", "urn:example:portal", sealed.as_str()]) {
         pin(&store, n, PreRegistered::public(id(pinned)).redirect(REDIRECT)).await;
         world.test.clock().advance(Duration::from_secs(5));
         world.sign_in(pinned, REDIRECT, "Ada").await;
     }
+    assert_eq!(web.asked(), 0, "the operator's word counts, and no host is asked for its own");
 }
 
 #[tokio::test]
@@ -279,6 +299,27 @@ async fn a_sign_in_on_its_way_ends_with_the_pin() {
     store.unpin_client(&id(PORTAL), event(2)).await.unwrap();
     assert_eq!(world.callback(&mut browser, &state, "Ada").await.status(), StatusCode::BAD_REQUEST);
     assert_eq!(world.engine.store().counts().await.unwrap().sessions, 0);
+}
+
+/// ME-12: an id that the operator trusts no more keeps nothing.
+#[tokio::test]
+async fn taking_a_pin_away_ends_the_sessions_of_its_id_and_names_them() {
+    let world = World::new().await;
+    let operator = world.engine.operator();
+    operator.pin(PreRegistered::public(id(PORTAL)).redirect(REDIRECT), "a portal").await.unwrap();
+    world.test.clock().advance(Duration::from_secs(5));
+    let kept = world.sign_in(U, P, "Ada").await;
+    let mut tokens = Vec::new();
+    for person in ["Ada", "Bob"] {
+        tokens.push(world.sign_in(PORTAL, REDIRECT, person).await);
+    }
+    let ended = operator.unpin(&id(PORTAL), "gone").await.unwrap().unwrap();
+    assert_eq!(ended.len(), 2);
+    for tokens in tokens {
+        assert!(!world.accepts(&tokens.access).await);
+    }
+    assert!(world.accepts(&kept.access).await);
+    assert_eq!(operator.unpin(&id(PORTAL), "again").await.unwrap(), None);
 }
 
 /// Memory, whose operator takes the pin away just before a sign-in is written that has seen it.

@@ -124,6 +124,12 @@ async fn pkce_01_to_05_only_s256_and_stated() {
     }
     let long = "s".repeat(10_000);
     assert_back(&authorize(&world, &change(&good, "state", &long)).await, P, "invalid_request");
+    // What is no text is refused, not read as absent (I-13).
+    for name in ["resource", "scope"] {
+        let query = format!("{}&{name}=%ff", encode(&change(&good, name, "")));
+        let answer = world.get(&format!("/oauth/authorize?{query}"), &[]).await;
+        assert_back(&answer, P, "invalid_target");
+    }
     // `prompt=consent`, as SDK clients send it, and the resource with a slash or in capitals.
     for (name, value) in [("prompt", "consent"), ("resource", "HTTPS://MCP.example/mcp/"), ("resource", "")] {
         assert_eq!(authorize(&world, &change(&good, name, value)).await.status(), StatusCode::OK);
@@ -185,7 +191,7 @@ async fn cons_03_headers_of_the_consent_page() {
         "base-uri 'none'",
         "form-action 'self' https: http://localhost:3118",
     ] {
-        assert!(policy.contains(part), "{policy}");
+        assert!(policy.split("; ").any(|directive| directive == part), "{policy}");
     }
     assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
     assert_eq!(header("x-frame-options"), "DENY");
@@ -240,6 +246,19 @@ async fn cons_01_04_05_only_the_browser_that_was_asked_approves() {
     ] {
         let fields = [("request", sealed.as_str()), ("decision", "approve")];
         assert_eq!(world.form("/oauth/consent", &fields, &headers).await.status(), StatusCode::FORBIDDEN);
+    }
+    // From its own page, as browsers may also say it; and no other combination of the two headers.
+    for (site, origin, good) in [
+        ("same-origin", "https://mcp.example", true),
+        ("", "https://mcp.example", true),
+        ("same-origin", "https://evil.example", false),
+        ("", "https://evil.example", false),
+    ] {
+        let headers = [("cookie", cookies.as_str()), ("origin", origin), ("sec-fetch-site", site)];
+        let headers = if site.is_empty() { &headers[..2] } else { &headers[..] };
+        let fields = [("request", sealed.as_str()), ("decision", "approve")];
+        let status = world.form("/oauth/consent", &fields, headers).await.status();
+        assert_eq!(status == StatusCode::SEE_OTHER, good, "{site} {origin}: {status}");
     }
     // CO-6: GET does nothing.
     let get = attacker
@@ -319,12 +338,28 @@ async fn transactions_lapse_and_at_most_four_are_open() {
     assert_eq!(open, 4);
     let size: usize = browser.cookies.iter().filter(|(n, _)| n.contains("-tx-")).map(|(_, v)| v.len()).sum();
     assert!(size <= 6 * 1024, "{size}");
+    // Large ones are fewer.
+    let (mut large, state) = (Browser::default(), "s".repeat(1_024));
+    for _ in 0..4 {
+        world.approve(&mut large, &change(&request_for(U, P), "state", &state)).await;
+        let sizes: Vec<_> = large.cookies.iter().filter(|(n, _)| n.contains("-tx-")).map(|(_, v)| v.len()).collect();
+        assert!(sizes.iter().sum::<usize>() <= 6 * 1024, "{sizes:?}");
+    }
+    let of_large = large.cookies.keys().filter(|name| name.contains("-tx-")).count();
+    assert!((2..4).contains(&of_large), "{of_large}");
     // CB-5: each of them finishes by itself, the newest first.
     assert_eq!(world.callback(&mut browser, &states[0], "Ada").await.status(), StatusCode::FORBIDDEN);
     assert_eq!(world.callback(&mut browser, &states[5], "Ada").await.status(), StatusCode::SEE_OTHER);
     assert_eq!(world.callback(&mut browser, &states[3], "Bob").await.status(), StatusCode::SEE_OTHER);
     world.test.clock().advance(std::time::Duration::from_secs(601));
     assert_eq!(world.callback(&mut browser, &states[4], "Ada").await.status(), StatusCode::BAD_REQUEST);
+    // Ten minutes are ten minutes, on the page and on the way.
+    let page = world.authorize(&mut browser, &request_for(U, P)).await;
+    world.test.clock().advance(std::time::Duration::from_secs(600));
+    let upstream = location(&world.decide(&mut browser, &page, "approve").await);
+    world.test.clock().advance(std::time::Duration::from_secs(600));
+    let last = world.callback(&mut browser, &query_of(&upstream)["state"], "Ada").await;
+    assert_eq!(last.status(), StatusCode::SEE_OTHER);
     let page = world.authorize(&mut browser, &request_for(U, P)).await;
     world.test.clock().advance(std::time::Duration::from_secs(601));
     assert_eq!(world.decide(&mut browser, &page, "approve").await.status(), StatusCode::BAD_REQUEST);
@@ -365,6 +400,23 @@ async fn upstream_trouble_is_a_page_and_never_a_code() {
         // What may heal can be reloaded.
         let again = world.callback(&mut browser, &state, "Ada").await;
         assert_eq!(again.status() == StatusCode::SEE_OTHER, code == "busy");
+    }
+}
+
+/// Reloading brings nothing, and neither would going back with an error for a sign-in that worked.
+#[tokio::test]
+async fn a_callback_that_is_over_or_malformed_offers_no_way_back() {
+    let world = World::new().await;
+    let mut browser = Browser::default();
+    let state = world.approve(&mut browser, &request_for(U, P)).await;
+    let mut reloading = browser.clone();
+    let codeless = reloading.visit(&world, &format!("/oauth/callback?{}", encode(&[("state", &state)]))).await;
+    let mut reloading = browser.clone();
+    assert_eq!(world.callback(&mut browser, &state, "Ada").await.status(), StatusCode::SEE_OTHER);
+    let used = world.callback(&mut reloading, &state, "Ada").await;
+    for page in [codeless, used] {
+        assert_eq!(page.status(), StatusCode::BAD_REQUEST);
+        assert!(!text(&page).contains("error="), "{}", text(&page));
     }
 }
 

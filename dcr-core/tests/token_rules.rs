@@ -4,7 +4,9 @@ mod support;
 
 use std::time::Duration;
 
+use dcr_core::Secret;
 use dcr_core::store::{EventQuery, Store as _};
+use dcr_core::testing::SeededRandom;
 use http::StatusCode;
 use serde_json::json;
 use support::*;
@@ -316,6 +318,54 @@ async fn nobody_revokes_another_clients_token() {
     assert_error(&world.refresh(U, &lapsed.refresh).await, 400, "invalid_grant");
 }
 
+/// RFC 7009 section 2.1: who can authenticate must, also for a token that is nobody's.
+#[tokio::test]
+async fn tk_13_a_confidential_client_has_nothing_to_revoke_until_it_authenticated() {
+    let world = World::new().await;
+    let metadata = json!({"redirect_uris": [P], "token_endpoint_auth_method": "client_secret_post"});
+    let registered = body(&world.register(&metadata).await);
+    let (id, secret) = (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
+    let fields = [("client_id", id), ("token", "nonsense"), ("client_secret", "wrong")];
+    for path in ["/oauth/revoke", "/oauth/token"] {
+        let refresh = [("grant_type", "refresh_token"), ("refresh_token", "nonsense")];
+        let extra: &[_] = if path == "/oauth/token" { &refresh } else { &[] };
+        let with = |fields: &[_]| [fields, extra].concat();
+        assert_error(&world.form(path, &with(&fields[..2]), &[]).await, 401, "invalid_client");
+        assert_error(&world.form(path, &with(&fields), &[]).await, 401, "invalid_client");
+        let own = [fields[0], fields[1], ("client_secret", secret)];
+        let answer = world.form(path, &with(&own), &[]).await;
+        assert_eq!(answer.status(), if extra.is_empty() { 200 } else { 400 });
+    }
+}
+
+/// I-4: a database was lost and filled again, by the same person who reloaded the callback: the session of that id is
+/// another one, and a token of the old does not speak for it.
+#[tokio::test]
+async fn i_04_a_token_of_a_lost_session_is_not_one_of_the_session_with_its_id() {
+    let secrets = || vec![Secret::from_bytes([9; 32])];
+    let world = World::with(|builder| builder.secrets(secrets(), vec![])).await;
+    let mut browser = Browser::default();
+    let state = world.approve(&mut browser, &request_for(U, P)).await;
+    let mut reloading = browser.clone();
+    let back = world.callback(&mut browser, &state, "Ada").await;
+    let old = tokens(&world.token(&redemption(U, P, &query_of(&location(&back))["code"])).await);
+    let filled_again = World::with(|builder| {
+        builder.secrets(secrets(), vec![]).random(SeededRandom::new(77)).resource_server("rs", "rs-secret")
+    })
+    .await;
+    let back = filled_again.callback(&mut reloading, &state, "Ada").await;
+    let new = tokens(&filled_again.token(&redemption(U, P, &query_of(&location(&back))["code"])).await);
+    let of = |tokens: &Tokens, name: &str| support::claims(&tokens.access)[name].clone();
+    assert_eq!((of(&old, "sid"), of(&old, "sub")), (of(&new, "sid"), of(&new, "sub")));
+    assert_ne!(of(&old, "con"), of(&new, "con"));
+    assert!(filled_again.accepts(&new.access).await && !filled_again.accepts(&old.access).await);
+    let basic = [("authorization", "Basic cnM6cnMtc2VjcmV0")];
+    for (tokens, active) in [(&new, true), (&old, false)] {
+        let said = body(&filled_again.form("/oauth/introspect", &[("token", &tokens.access)], &basic).await);
+        assert_eq!(said["active"], active);
+    }
+}
+
 /// INT-01, TK-14
 #[tokio::test]
 async fn introspection_is_for_resource_servers_and_for_ones_own_tokens() {
@@ -341,6 +391,10 @@ async fn introspection_is_for_resource_servers_and_for_ones_own_tokens() {
     let encoded = vec![("authorization", format!("basic {encoded}"))];
     assert_eq!(body(&ask(tokens.access.clone(), encoded).await)["active"], true);
     assert_eq!(body(&ask(tokens.refresh.clone(), rs.clone()).await)["active"], true);
+    // Of refresh tokens the current one, and while it may be used.
+    let next = support::tokens(&world.refresh(U, &tokens.refresh).await);
+    assert_eq!(body(&ask(tokens.refresh.clone(), rs.clone()).await), json!({"active": false}));
+    assert_eq!(body(&ask(next.refresh.clone(), rs.clone()).await)["active"], true);
     world
         .engine
         .revoke_sessions(&dcr_core::store::Target::ClientId(dcr_core::ClientId::new(U).unwrap()), "test")

@@ -241,6 +241,16 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_assertion_that_is_read_has_8_kib() {
+        // Reading looks at no signature: that may be as long as it likes.
+        let token = AssertionKey::seeded(1).sign(&claims().to_string());
+        let of = |length: usize| format!("{token}{}", "A".repeat(length - token.len()));
+        assert!(ClientAssertion::read(Some(ASSERTION_TYPE), &of(8 * 1024)).is_ok());
+        let over = ClientAssertion::read(Some(ASSERTION_TYPE), &of(8 * 1024 + 1));
+        assert_eq!(over, Err(CredentialFault::Assertion));
+    }
+
+    #[test]
     fn what_is_no_assertion_is_refused_as_one() {
         let token = AssertionKey::seeded(1).sign(&claims().to_string());
         let mac = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims(), &EncodingKey::from_secret(b"x"));

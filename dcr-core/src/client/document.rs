@@ -412,6 +412,7 @@ mod tests {
         ] {
             assert!(parse(&document).is_err(), "{document}");
         }
+        assert!(parse(&with("redirect_uris", json!(vec!["https://a.example/cb"; 32]))).is_ok());
         let id = ClientId::new(URL).unwrap();
         let odd = [br#"{"x":"\xff","#.as_slice(), &document().to_string().as_bytes()[1..]].concat();
         assert!(ClientDocument::parse(DocumentUrl::parse(&id).unwrap(), &odd, &[]).is_err(), "no UTF-8, no JSON");

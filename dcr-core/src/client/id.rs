@@ -186,3 +186,30 @@ impl Provenance {
         Self::ALL.into_iter().find(|provenance| provenance.as_str() == name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What looks like a URI is never adopted and never imported; what merely has a colon may be.
+    #[test]
+    fn a_uri_begins_with_a_scheme() {
+        let looks = |id: &str| ClientId::new(id).unwrap().looks_like_a_uri();
+        for uri in ["https://a.example/x", "urn:x:y", "a+b-c.1:x", "javascript:"] {
+            assert!(looks(uri), "{uri}");
+        }
+        for plain in ["app", "1app:x", "my_app:x", ":x", "+a:x"] {
+            assert!(!looks(plain), "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_provenance_is_read_back_by_its_name() {
+        for (provenance, name) in
+            Provenance::ALL.into_iter().zip(["pre_registered", "sealed", "metadata_document", "imported", "adopted"])
+        {
+            assert_eq!((provenance.as_str(), Provenance::from_name(name)), (name, Some(provenance)));
+        }
+        assert_eq!(Provenance::from_name("Adopted"), None);
+    }
+}

@@ -141,6 +141,8 @@ mod tests {
         let (two, _) = new("dcr_3", &["http://127.0.0.1:5000/callback"]).unwrap();
         assert_eq!(one.software(&platforms), two.software(&platforms));
         assert_eq!(one.platform(&platforms), Platform::loopback());
+        let (mixed, _) = new("dcr_4", &["http://localhost/callback", "https://a.example/cb"]).unwrap();
+        assert_eq!(mixed.platform(&platforms), Platform::other());
     }
 
     #[test]

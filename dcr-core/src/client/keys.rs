@@ -131,7 +131,28 @@ mod tests {
         assert_eq!(with("alg", json!("RS256")), Err(KeysFault::Empty));
         assert_eq!(parse(&json!([{"kty": "oct", "k": "AA"}])), Err(KeysFault::Private));
         assert_eq!(parse(&json!([])), Err(KeysFault::Empty));
+        assert!(parse(&json!(vec![ed.clone(); 32])).is_ok());
         assert_eq!(parse(&json!(vec![ed; 33])), Err(KeysFault::Form));
         assert_eq!(ClientKeys::parse(b"[]"), Err(KeysFault::Form));
+    }
+
+    /// RFC 8725 section 3.1: a key is for the algorithms of its kind and curve, whatever the header of an assertion says.
+    #[test]
+    fn tk_06_a_key_verifies_what_its_kind_and_curve_can_have_signed() {
+        use Algorithm as A;
+        let (x, y) = ("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM");
+        for (key, algorithms) in [
+            (json!({"kty": "RSA", "n": x, "e": "AQAB"}), [A::RS256, A::RS512, A::PS256].as_slice()),
+            (json!({"kty": "EC", "crv": "P-256", "x": x, "y": y}), &[A::ES256]),
+            (json!({"kty": "EC", "crv": "P-384", "x": x, "y": y}), &[A::ES384]),
+            (json!({"kty": "OKP", "crv": "Ed25519", "x": x}), &[A::EdDSA]),
+        ] {
+            let keys = parse(&json!([key])).unwrap();
+            for (algorithm, _) in ASSERTION_ALGORITHMS {
+                let fits = usize::from(algorithms.contains(&algorithm));
+                assert_eq!(keys.candidates(algorithm, None).count(), fits, "{key} {algorithm:?}");
+            }
+        }
+        assert_eq!(parse(&json!([{"kty": "EC", "crv": "P-521", "x": x, "y": y}])), Err(KeysFault::Empty));
     }
 }

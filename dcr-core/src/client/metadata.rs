@@ -145,7 +145,10 @@ mod tests {
 
     #[test]
     fn dcr_03_missing_empty_many_or_odd_redirects_are_invalid_redirect_uri() {
-        let many = format!(r#"{{"redirect_uris":[{}]}}"#, vec![r#""https://a.example/cb""#; 101].join(","));
+        let many =
+            format!(r#"{{"redirect_uris":[{}]}}"#, vec![r#""https://a.example/cb""#; MAX_REDIRECTS + 1].join(","));
+        let most = many.replacen(r#""https://a.example/cb","#, "", 1);
+        assert_eq!(validate(&most).unwrap().redirects.len(), 1, "as many may come, and each is kept once");
         let long = format!(r#"{{"redirect_uris":["https://a.example/{}"]}}"#, "a".repeat(3_000));
         for json in [
             "{}",

@@ -291,7 +291,18 @@ mod tests {
         assert!(list("https://x.example/cb", "x").is_ok());
         assert!(matches!(list("http://x.example/cb", "x"), Err(PlatformListError::Redirect { .. })));
         assert!(matches!(list("javascript:alert(1)", "x"), Err(PlatformListError::Redirect { .. })));
+        assert!(list("https://x.example/cb/{segment}", "x").is_ok());
+        // A segment is a whole one: "cb{segment}" would match "cb-evil".
+        assert!(matches!(list("https://x.example/cb{segment}", "x"), Err(PlatformListError::Redirect { .. })));
         assert!(matches!(list("https://x.example/cb", "loopback"), Err(PlatformListError::Name(_))));
+        let with_companion = |companion: &str| {
+            PlatformList::from_json(&format!(
+                r#"{{"dated":"2026-01-01","platforms":[{{"name":"x","label":"X","redirects":["https://x.example/cb"],"companions":["{companion}"],"seen":"2026","source":"test"}}]}}"#
+            ))
+        };
+        assert!(with_companion("http://localhost:8787/callback").is_ok());
+        // What a companion says of a client is nothing; one on the internet would be a platform of its own.
+        assert!(matches!(with_companion("https://y.example/cb"), Err(PlatformListError::Redirect { .. })));
         assert!(matches!(PlatformList::from_json("{}"), Err(PlatformListError::Malformed(_))));
     }
 }

@@ -407,6 +407,23 @@ mod tests {
         ] {
             let json = serde_json::to_value(&client).unwrap();
             assert_eq!(read(json.clone()).unwrap(), client, "{json}");
+            assert_eq!(json["client_name"].as_str(), client.client_name());
+            assert_eq!(json["grant_types"][0] == "client_credentials", client.is_machine());
+        }
+        // Keys say the method, a hash says that there is a secret, neither is a public client.
+        let keys: Value = serde_json::from_str(&keys).unwrap();
+        for (entry, method) in [
+            (json!({"client_id": "a", "redirect_uris": ["app://x/cb"], "jwks": keys}), AuthMethod::PrivateKeyJwt),
+            (
+                json!({"client_id": "a", "redirect_uris": ["app://x/cb"], "client_secret_sha256": "0f".repeat(32)}),
+                AuthMethod::ClientSecretBasic,
+            ),
+            (
+                json!({"client_id": "a", "redirect_uris": ["app://x/cb"], "remember_consent_days": 365}),
+                AuthMethod::None,
+            ),
+        ] {
+            assert_eq!(read(entry.clone()).unwrap().auth_method(), method, "{entry}");
         }
         let json = serde_json::to_string(
             &PreRegistered::confidential(id("a"), AuthMethod::None, "s3cret").redirect("https://a.example/"),
@@ -429,12 +446,17 @@ mod tests {
                 json!({"client_id": "a", "redirect_uris": uris, "token_endpoint_auth_method": "client_secret_post"}),
                 "client_secret_sha256",
             ),
-            (json!({"client_id": "a", "redirect_uris": uris, "token_endpoint_auth_method": "private_key_jwt"}), "jwks"),
+            (
+                json!({"client_id": "a", "redirect_uris": uris, "token_endpoint_auth_method": "private_key_jwt"}),
+                "private_key_jwt needs jwks",
+            ),
             (
                 json!({"client_id": "a", "redirect_uris": uris, "token_endpoint_auth_method": "none", "client_secret_sha256": hash}),
                 "none",
             ),
             (json!({"client_id": "a", "redirect_uris": uris, "client_secret_sha256": "xyz"}), "64 hex"),
+            (json!({"client_id": "a", "redirect_uris": uris, "client_secret_sha256": "0f".repeat(33)}), "64 hex"),
+            (json!({"client_id": "a", "redirect_uris": uris, "client_secret_sha256": "+f".repeat(32)}), "64 hex"),
             (json!({"client_id": "a", "redirect_uris": uris, "jwks": {"keys": []}}), "jwks"),
             (json!({"client_id": "a", "redirect_uris": uris, "scope": "a\"b"}), "scope"),
             (json!({"client_id": "a", "redirect_uris": uris, "remember_consent_days": 0}), "between 1 and 365"),

@@ -108,7 +108,7 @@ impl CanonicalRedirect {
             };
         }
         // One exception to "parsing changes nothing": an authority without a path may lack its slash.
-        let bare_authority = url.path() == "/" && url.query().is_none() && url.as_str().strip_suffix('/') == Some(text);
+        let bare_authority = url.path() == "/" && url.as_str().strip_suffix('/') == Some(text);
         if url.as_str() != text && !bare_authority {
             // Look for the likelier mistake first, so that the message helps.
             return Err(if url.username().is_empty() { RedirectFault::NotCanonical } else { RedirectFault::UserInfo });
@@ -182,11 +182,8 @@ impl CanonicalRedirect {
 
     /// Whether this is `registered`: equal as bytes, the port of a loopback address aside (RFC 8252 section 7.3, LO-2).
     pub(crate) fn is(&self, registered: &Self) -> bool {
-        if self.is_loopback() && registered.is_loopback() {
-            self.without_port() == registered.without_port()
-        } else {
-            self.text == registered.text
-        }
+        // No text that is not loopback equals one that is, with its port or without: those are the only http ones.
+        self.without_port() == registered.without_port()
     }
 }
 
@@ -263,6 +260,12 @@ mod tests {
             "https://CLAUDE.AI/cb",
             "https://claude.ai:443/cb",
             "https:claude.ai/cb",
+            "https://CLAUDE.AI",
+            "https://CLAUDE.AI/",
+            "https://claude.ai:443",
+            "https://claude.ai:443/",
+            "https:claude.ai",
+            "http://LOCALHOST:3118",
             "https:/claude.ai/cb",
             "https:///claude.ai/cb",
             " https://claude.ai/cb",
@@ -368,8 +371,20 @@ mod tests {
         ] {
             assert_eq!(fault(text), RedirectFault::Scheme, "{text}");
         }
-        let listed = ["javascript:alert(1)".to_owned()];
-        assert_eq!(CanonicalRedirect::parse("javascript:alert(1)", &listed), Err(RedirectFault::Scheme));
+        for listed in ["javascript:alert(1)", "app://user@x/cb", "app://x/a/../cb", "APP://x/cb"] {
+            let refused = CanonicalRedirect::parse(listed, &[listed.to_owned()]);
+            assert_eq!(refused, Err(RedirectFault::Scheme), "{listed}");
+        }
+    }
+
+    #[test]
+    fn redir_16_an_operator_lists_what_passes_the_gate_only() {
+        for sane in ["cursor://anysphere.cursor-mcp/oauth/callback", "com.example.app:/cb"] {
+            assert!(custom_redirect_is_sane(sane), "{sane}");
+        }
+        for odd in ["javascript:alert(1)", "app://user@x/cb", "app://x/cb#f", "http://evil.example/cb", "app", ""] {
+            assert!(!custom_redirect_is_sane(odd), "{odd}");
+        }
     }
 
     #[test]

@@ -101,6 +101,13 @@ mod tests {
         assert_eq!(one, key("Claude Code", &["http://[::1]/callback"]));
         assert_ne!(one, key("Claude Code", &["http://localhost/other"]));
         assert_ne!(one, key("Codex", &["http://localhost/callback"]));
+        // An alias is in brackets at the end, and of something.
+        let of = |name: &str| key(name, &["http://localhost/callback"]);
+        for name in ["Claude Code (work", "Claude Code (work) 2", "Claude Code work)"] {
+            assert_ne!(one, of(name), "{name}");
+        }
+        assert_ne!(of(" (work)"), of(" (home)"));
+        assert_eq!(one.to_string(), one.as_str());
         assert_eq!(
             key("X", &["https://a.example/1", "https://a.example/2"]),
             key("X", &["https://a.example/2", "https://a.example/1"])

@@ -106,6 +106,15 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
     #[test]
+    fn a_rate_says_what_it_was_made_of_at_least_one_each() {
+        let parts = |rate: Rate| (rate.burst(), rate.per_minute());
+        assert_eq!(parts(Rate::new(3, 60)), (3, 60));
+        assert_eq!(parts(Rate::new(0, 0)), (1, 1));
+        assert_eq!(parts(Rate::new(3, 60).times(5)), (15, 300));
+        assert_eq!(parts(Rate::new(u32::MAX, 2).times(2)), (u32::MAX, 4));
+    }
+
+    #[test]
     fn a_burst_passes_then_the_rate_and_the_wait_is_exact() {
         let (bucket, rate) = (Bucket::empty(), Rate::new(3, 60));
         for _ in 0..3 {

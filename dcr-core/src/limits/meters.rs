@@ -410,6 +410,27 @@ mod tests {
     }
 
     #[test]
+    fn how_many_were_refused_is_said_once_in_a_while_and_adds_up() {
+        let meters = Meters::new(Limits::default());
+        let said = |after: Duration| meters.sum(Kind::Token, NOW + after);
+        assert_eq!(said(Duration::ZERO), Some(1), "the first at once");
+        assert_eq!((0..99).filter_map(|_| said(SAY_EVERY - Duration::from_micros(1))).count(), 0);
+        assert_eq!(meters.sum(Kind::Register, NOW), Some(1), "each kind for itself");
+        assert_eq!(said(SAY_EVERY), Some(100));
+        // A clock that was set back does not silence it until it has caught up.
+        assert_eq!(said(Duration::from_secs(1)), Some(1));
+    }
+
+    /// The log calls a limit what the settings call it.
+    #[test]
+    fn a_limit_has_the_name_of_its_setting() {
+        let settings = format!("{:?}", Limits::default());
+        for kind in Kind::ALL {
+            assert!(settings.contains(&format!(" {}: Rate", kind.name())), "{}", kind.name());
+        }
+    }
+
+    #[test]
     fn without_limits_or_an_address_nothing_is_counted() {
         assert_eq!(passed(&Meters::new(Limits::off()), Endpoint::Register, &from(1), 10_000), 10_000);
         let meters =

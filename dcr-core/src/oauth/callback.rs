@@ -13,7 +13,7 @@ use crate::http::Params;
 use crate::record::{Event, EventKind};
 use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
 use crate::store::{Ending, SignIn, SignedIn, Target};
-use crate::upstream::{Doors, Identity, LoginAnswer, LoginError, UpstreamFault, VerifiedIdentity};
+use crate::upstream::{Doors, Identity, LoginAnswer, LoginError, VerifiedIdentity};
 
 /// At most so many sessions make room for a new one.
 const MAX_EVICTIONS: usize = 4;
@@ -101,15 +101,7 @@ impl Inner {
                 nonce: &transaction.nonce,
                 verifier: &transaction.verifier,
             })
-            .await
-            .map_err(|error| match error.fault() {
-                // A spent code after a reload is no mystery for the person: say what to do.
-                UpstreamFault::CodeRefused => {
-                    tracing::warn!(target: "dcr", %error, "upstream code refused");
-                    Reason::UpstreamCode.into()
-                }
-                _ => Refusal::from(error),
-            })?;
+            .await?;
         self.admit(identity, transaction).await
     }
 

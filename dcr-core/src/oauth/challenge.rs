@@ -66,3 +66,13 @@ pub(crate) fn challenge(
 fn quotable(text: &str) -> String {
     text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::quotable;
+
+    #[test]
+    fn nothing_ends_the_quotes_or_the_header() {
+        assert_eq!(quotable("a \"b\" \\c\r\n\u{7f}\u{e9}~"), "a b c~");
+    }
+}

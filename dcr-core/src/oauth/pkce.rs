@@ -50,6 +50,17 @@ mod tests {
         assert!(!challenge.is_answered_by(""));
     }
 
+    /// RFC 7636 section 4.1: a verifier that is too short or long, or of other characters, answers nothing.
+    #[test]
+    fn only_43_to_128_unreserved_characters_are_a_verifier() {
+        for good in ["a".repeat(43), "-._~".repeat(32)] {
+            assert!(CodeChallenge::of(&good).is_answered_by(&good), "{good}");
+        }
+        for bad in ["a".repeat(42), "a".repeat(129), "a b".repeat(20), "\u{e9}".repeat(40)] {
+            assert!(!CodeChallenge::of(&bad).is_answered_by(&bad), "{bad}");
+        }
+    }
+
     #[test]
     fn pkce_05_only_43_base64url_characters_are_a_challenge() {
         let good = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";

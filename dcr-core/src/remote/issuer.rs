@@ -15,6 +15,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::error::{Reason, Refusal};
 use crate::seal::unb64;
 use crate::session::VerifyingKeys;
+use crate::text;
 use crate::upstream::HttpFetch;
 
 /// How long documents are used before they are looked at again: as long as the issuer lets them be cached.
@@ -112,7 +113,12 @@ impl IssuerDocuments {
         self.known.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Both documents. The error is for the log: whatever the issuer sent, it is bounded text.
     async fn fetch_both(&self) -> Result<Published, String> {
+        self.read_both().await.map_err(|error| text::bounded(&error, text::LOGGED))
+    }
+
+    async fn read_both(&self) -> Result<Published, String> {
         let url = format!("{}/.well-known/oauth-authorization-server", self.issuer);
         let metadata: Metadata = self.get(&url).await?;
         // RFC 8414 section 3.3: byte for byte.
@@ -180,5 +186,46 @@ fn usable(key: &serde_json::Value) -> Option<(String, [u8; 32])> {
 impl fmt::Debug for IssuerDocuments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IssuerDocuments").field("issuer", &self.issuer).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use http::Response;
+
+    use super::*;
+    use crate::testing::ManualClock;
+    use crate::upstream::FetchError;
+
+    /// Answers everything with this.
+    #[derive(Debug)]
+    struct Says(String);
+
+    #[async_trait]
+    impl HttpFetch for Says {
+        async fn fetch(&self, _: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, FetchError> {
+            Ok(Response::new(self.0.clone().into_bytes()))
+        }
+    }
+
+    #[tokio::test]
+    async fn i_10_what_an_issuer_sent_reaches_the_log_as_bounded_visible_text() {
+        let long = "x\\n\\u202e".repeat(20_000);
+        for (says, begins) in [
+            (format!(r#"{{"issuer":"{long}","jwks_uri":"u"}}"#), "the issuer calls itself \"x\\n"),
+            (format!(r#"{{"issuer":"https://i.example","jwks_uri":"{long}"}}"#), "\"x\\n"),
+            (format!(r#"{{"issuer":"https://i.example","jwks_uri":["{long}"]}}"#), "https://i.example/.well-known/"),
+            (
+                format!(r#""{long}""#),
+                "https://i.example/.well-known/oauth-authorization-server is not the expected JSON",
+            ),
+        ] {
+            let (issuer, resource) = ("https://i.example".to_owned(), "https://r.example/mcp".to_owned());
+            let documents = IssuerDocuments::new(issuer, resource, Arc::new(Says(says)), ManualClock::at(0));
+            let error = documents.fetch_both().await.unwrap_err();
+            assert!(error.chars().count() <= text::LOGGED && !error.contains(['\n', '\u{202e}']), "{error}");
+            assert!(error.starts_with(begins), "{error}");
+        }
     }
 }

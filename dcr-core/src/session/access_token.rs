@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ConnectionId, SessionId, UserId};
 use crate::client::ClientId;
-use crate::clock::{REPLICA_SKEW, Timestamp};
+use crate::clock::{REPLICA_SKEW, Timestamp, numeric_date};
 use crate::error::Reason;
 use crate::oauth::ScopeSet;
 use crate::seal::{KeyRing, KeySet, b64, unb64};
@@ -31,6 +31,9 @@ struct Wire {
     con: Option<String>,
     iat: i64,
     exp: i64,
+    /// We write none. One that is there all the same counts (RFC 7519 section 4.1.5).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "numeric_date")]
+    nbf: Option<i64>,
     jti: String,
 }
 
@@ -140,6 +143,7 @@ impl AccessToken {
             con,
             iat: claims.issued_at.unix_seconds(),
             exp: claims.expires_at.unix_seconds(),
+            nbf: None,
             jti: claims.token_id.clone(),
         };
         let payload = serde_json::to_vec(&wire).ok()?;
@@ -161,7 +165,11 @@ impl AccessToken {
         keys: &impl VerifyingKeys,
     ) -> Result<AccessTokenClaims, TokenFault> {
         let wire = Self::open(token, keys).ok_or(TokenFault::Invalid)?;
-        if wire.iss != issuer || wire.iat > (now + REPLICA_SKEW).unix_seconds() || wire.exp <= wire.iat {
+        let from_the_future = |at: i64| at > (now + REPLICA_SKEW).unix_seconds();
+        if wire.iss != issuer || from_the_future(wire.iat) || wire.exp <= wire.iat {
+            return Err(TokenFault::Invalid);
+        }
+        if wire.nbf.is_some_and(from_the_future) {
             return Err(TokenFault::Invalid);
         }
         if audience.is_some_and(|audience| wire.aud != audience) {
@@ -334,7 +342,10 @@ mod tests {
             ("exp", serde_json::json!(-1)),
             ("exp", serde_json::json!(null)),
             ("exp", serde_json::json!(1e300)),
-            ("iat", serde_json::json!(5000)),
+            ("iat", serde_json::json!(1006)),
+            ("nbf", serde_json::json!(1006)),
+            ("nbf", serde_json::json!("1000")),
+            ("nbf", serde_json::json!(null)),
             ("aud", serde_json::json!([AUDIENCE])),
             ("sub", serde_json::json!("client-1")),
             ("client_id", serde_json::json!(claims().user.as_str())),
@@ -342,6 +353,11 @@ mod tests {
             let mut changed = good.clone();
             changed[name] = value;
             assert!(verify(&forge(&head, &changed.to_string()), 1_000).is_err(), "{changed}");
+        }
+        for name in ["iat", "nbf"] {
+            let mut changed = good.clone();
+            changed[name] = serde_json::json!(1005);
+            assert!(verify(&forge(&head, &changed.to_string()), 1_000).is_ok(), "another replica's clock: {name}");
         }
         for name in ["iss", "aud", "sub", "client_id", "scope", "sid", "con", "iat", "exp", "jti"] {
             let mut changed = good.clone();

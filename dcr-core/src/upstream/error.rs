@@ -1,6 +1,7 @@
 //! What can go wrong upstream, and what of it is whose fault.
 
 use crate::error::{Reason, Refusal};
+use crate::text;
 
 /// The kinds of upstream trouble that lead to different answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,10 +33,11 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    /// An error of this kind.
+    /// An error of this kind. Of `detail` at most 512 visible characters are kept: it is for the log, and may repeat what
+    /// the provider sent.
     #[must_use]
     pub fn new(fault: UpstreamFault, detail: impl Into<String>) -> Self {
-        Self { fault, detail: detail.into() }
+        Self { fault, detail: text::bounded(&detail.into(), text::LOGGED) }
     }
 
     /// Its kind.
@@ -64,5 +66,18 @@ impl From<UpstreamError> for Refusal {
             _ => tracing::warn!(target: "dcr", %error, "upstream refused"),
         }
         error.reason().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn i_10_what_a_provider_sent_reaches_the_log_as_bounded_visible_text() {
+        let error = UpstreamError::new(UpstreamFault::Invalid, format!("a\n\u{202e}b{}", "c".repeat(100_000)));
+        let shown = error.to_string();
+        assert!(shown.starts_with("upstream Invalid: a bccc") && shown.ends_with("c\u{2026}"), "{shown}");
+        assert_eq!(shown.chars().count(), "upstream Invalid: ".len() + text::LOGGED);
     }
 }

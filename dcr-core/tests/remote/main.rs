@@ -392,6 +392,7 @@ async fn introspection_that_fails_is_503_and_never_a_yes() {
 #[tokio::test]
 async fn the_challenge_and_the_metadata_are_this_resources_own() {
     let place = Elsewhere::new().await;
+    assert_eq!(place.guard.resource(), TOOLS);
     let refusal = place.guard.authenticate(&HeaderMap::new()).await.unwrap_err();
     assert_eq!(
         place.guard.challenge(&refusal, &ScopeSet::default()).unwrap(),
