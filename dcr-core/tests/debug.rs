@@ -28,6 +28,8 @@ use crate::support::*;
 
 /// Types that hold a secret, or something that does. Each is formatted below.
 const HOLD: &[&str] = &[
+    "AdminAccess",
+    "AdminApi",
     "Advance",
     "Advanced",
     "AssertionKey",
@@ -67,6 +69,7 @@ const HOLD: &[&str] = &[
 /// Types that hold none: what is on the record, what clients publish, settings, ids, words, faults.
 const HOLD_NONE: &[&str] = &[
     // Faults, which say what is wrong in words, and name what is public.
+    "AdminAccessError",
     "Blame",
     "ClientIdError",
     "ConfigError",
@@ -86,6 +89,7 @@ const HOLD_NONE: &[&str] = &[
     "RandomUnavailable",
     "Reason",
     "RedirectFault",
+    "RetentionError",
     "Refusal",
     "RemoteConfigError",
     "SecretError",
@@ -95,6 +99,7 @@ const HOLD_NONE: &[&str] = &[
     "UpstreamError",
     "UpstreamFault",
     // Who, what and when.
+    "Actor",
     "AuthMethod",
     "BlockKind",
     "CurrentPrincipal",
@@ -103,9 +108,13 @@ const HOLD_NONE: &[&str] = &[
     "Connection",
     "Counts",
     "Ending",
+    "Erased",
+    "Erasure",
     "Event",
     "EventKind",
     "EventQuery",
+    "FunnelCount",
+    "FunnelQuery",
     "Generation",
     "Identity",
     "Import",
@@ -114,7 +123,10 @@ const HOLD_NONE: &[&str] = &[
     "ImportedUse",
     "Platform",
     "Provenance",
+    "Receipt",
+    "RecentRefusal",
     "RedirectClass",
+    "Reference",
     "RemotePrincipal",
     "Replayed",
     "Revocation",
@@ -122,6 +134,7 @@ const HOLD_NONE: &[&str] = &[
     "SessionEnd",
     "SignedIn",
     "SoftwareKey",
+    "Step",
     "Target",
     "Timestamp",
     "TrustedProxies",
@@ -143,6 +156,7 @@ const HOLD_NONE: &[&str] = &[
     "Reconnecting",
     "RefusalKind",
     "RegistrationPolicy",
+    "Retention",
     "ReqwestFetch",
     "Rate",
     "Resource",
@@ -255,6 +269,7 @@ fn i_14_configurations_and_credentials_are_redacted() {
     let fetch = Arc::new(ReqwestFetch::new().unwrap());
     let config = OidcConfig::new("https://idp.example", "app").secret(NEEDLE);
     hidden(&OidcProvider::new(config, fetch, Arc::new(SystemClock)).unwrap(), &[]);
+    hidden(&dcr_core::AdminAccess::token(NEEDLE).unwrap(), &[]);
     hidden(&pinned(), &["adopted"]);
     hidden(&StoredClient::pinned(pinned()), &[]);
     hidden(&PutClient { client: StoredClient::pinned(pinned()), instead_of: None, event: event() }, &[]);
@@ -334,12 +349,14 @@ async fn i_14_engines_stores_and_who_is_signed_in_are_redacted() {
     let test = TestEngine::with(|builder| builder.secrets(vec![secret()], vec![])).await;
     let guard = engine.guard();
     let service = tower_layer::Layer::layer(&guard, ());
-    let all: [&dyn Debug; 11] = [
+    let api = engine.admin();
+    let all: [&dyn Debug; 12] = [
         &store,
         &Routed(Straight(store.clone())),
         &InTurn::of(vec![store.clone()]),
         &Operator::new(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom)),
         &engine,
+        &api,
         &guard,
         &service,
         &principal,
