@@ -28,7 +28,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
 use axum::routing::any;
-use dcr_core::{Endpoints, Principal};
+use dcr_core::{DcrEngine, Endpoints, Principal};
 
 pub use dcr_core;
 
@@ -56,8 +56,26 @@ where
     S: Clone + Send + Sync + 'static,
     E: Endpoints,
 {
-    let routes = engine.paths().iter().fold(Router::new(), |router, path| router.route(path, any(handle::<E>)));
+    let below = |prefix: String| [format!("{prefix}/"), format!("{prefix}/{{*rest}}"), prefix];
+    let paths = engine.paths().into_iter().chain(engine.prefixes().into_iter().flat_map(below));
+    let routes = paths.fold(Router::new(), |router, path| router.route(&path, any(handle::<E>)));
     routes.with_state(engine)
+}
+
+/// The admin API by itself, for an address that is not public: [`router`] of [`DcrEngine::admin`](dcr_core::DcrEngine::admin).
+/// Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`router`] has it too.
+///
+/// ```
+/// # fn app(engine: &dcr_core::DcrEngine) -> axum::Router {
+/// let behind_the_wall = dcr_axum::admin_router(engine);
+/// # behind_the_wall
+/// # }
+/// ```
+pub fn admin_router<S>(engine: &DcrEngine) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    routes(engine.admin())
 }
 
 async fn handle<E: Endpoints>(State(engine): State<E>, mut request: Request) -> Response {

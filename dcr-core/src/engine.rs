@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use moka::sync::Cache;
 
+use crate::admin::{Admin, AdminAccess};
 use crate::client::{ClientId, ClientRules, Documents, PlatformList, PreRegistered, custom_redirect_is_sane};
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::config::{AdoptionPolicy, DocumentPolicy, Issuer, Lifetimes, RegistrationPolicy, Resource};
+use crate::erase::Receipt;
 use crate::error::{ConfigError, Reason, Refusal};
 use crate::guarded::GuardedFetch;
 use crate::http::Site;
@@ -23,10 +25,10 @@ use crate::oauth::stored::StoredClients;
 use crate::operator::Operator;
 use crate::pages::{Look, Pages, StandardPages, Theme};
 use crate::random::{SecureRandom, SystemRandom};
-use crate::record::{Event, EventKind};
+use crate::record::{Event, EventKind, Funnel, Recent, Retention};
 use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
-use crate::session::{EventId, SessionId};
+use crate::session::{EventId, SessionId, UserId};
 use crate::store::{Store, Target};
 use crate::upstream::{Admission, AdmissionPolicy, IdentityProvider};
 
@@ -77,6 +79,9 @@ pub(crate) struct Inner {
     pub(crate) changes: std::sync::Mutex<(Timestamp, u32)>,
     /// When an anomaly of a session was last written to the record, so that its holder cannot fill it.
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
+    pub(crate) admin: Option<Admin>,
+    pub(crate) funnel: Funnel,
+    pub(crate) recent: Recent,
     max_sessions: usize,
     max_aliases: usize,
     /// No sweeping before.
@@ -128,6 +133,8 @@ pub struct DcrEngineBuilder {
     random: Arc<dyn SecureRandom>,
     max_sessions: usize,
     max_aliases: usize,
+    retention: Retention,
+    admin: Option<AdminAccess>,
 }
 
 impl DcrEngine {
@@ -162,6 +169,8 @@ impl DcrEngine {
             random: Arc::new(SystemRandom),
             max_sessions: 20,
             max_aliases: 50,
+            retention: Retention::default(),
+            admin: None,
         }
     }
 
@@ -203,13 +212,25 @@ impl DcrEngine {
         Ok(self.inner.operator.unblock(target, reason).await?)
     }
 
-    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago; none while a recovery window is open.
-    /// Sign-ins do a little of this by themselves, once a server has run for ten minutes.
+    /// Deletes at most `limit` sessions that lapsed or ended more than a day ago, and as many events that need not be kept;
+    /// none while a recovery window is open. Answers how many sessions. Sign-ins do a little of this by themselves, once a
+    /// server has run for ten minutes.
     ///
     /// # Errors
     /// [`Refusal`] if the store does not answer.
     pub async fn sweep(&self, limit: u32) -> Result<u32, Refusal> {
+        self.inner.operator.sweep_record(limit).await?;
         Ok(self.inner.operator.sweep(limit).await?)
+    }
+
+    /// Erases a person: see [`Operator::erase`]. In this process their sessions are over at once.
+    ///
+    /// # Errors
+    /// [`Refusal`] if the store does not answer; then nothing changed.
+    pub async fn erase(&self, user: &UserId, reason: &str) -> Result<Option<Receipt>, Refusal> {
+        let (receipt, gone) = self.inner.operator.erase_telling(user, reason).await?;
+        self.note_ended(&gone);
+        Ok(receipt)
     }
 
     /// What an operator does to the store, without a server: recovery windows, imports. Ends of sessions through it reach
@@ -250,6 +271,7 @@ impl Inner {
         let now = self.clock.now();
         let mut event = Event::new(EventId::mint(now, self.random.as_ref())?, now, kind);
         reason.clone_into(&mut event.reason);
+        event.actor = kind.usual_actor();
         Ok(event)
     }
 
@@ -264,7 +286,14 @@ impl Inner {
         let due = now >= self.sweeps_from && now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
         let mine = due
             && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if mine && let Err(error) = self.operator.sweep(SWEEP_BATCH).await {
+        if !mine {
+            return;
+        }
+        let swept = match self.operator.sweep(SWEEP_BATCH).await {
+            Ok(_) => self.operator.sweep_record(SWEEP_BATCH).await,
+            failed => failed,
+        };
+        if let Err(error) = swept {
             tracing::warn!(target: "dcr", %error, "sweeping failed");
         }
     }
@@ -423,6 +452,18 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// How long the record is kept. Default: [`Retention::default`], 400 days.
+    pub const fn event_retention(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    /// Switches the admin API on, for whoever `access` lets in. Default: there is none.
+    pub fn admin(mut self, access: AdminAccess) -> Self {
+        self.admin = Some(access);
+        self
+    }
+
     /// Another clock, for tests.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
@@ -498,13 +539,14 @@ impl DcrEngineBuilder {
                 stored: StoredClients::new(),
                 machines: Cache::new(10_000),
                 issuer,
+                admin: self.admin.map(|access| Admin::new(access, &self.prefix)),
                 prefix: self.prefix,
                 resources,
                 lifetimes: self.lifetimes,
-                rules,
                 ring,
                 documents,
-                operator: Operator::new(Arc::clone(&store), Arc::clone(&self.clock), Arc::clone(&self.random)),
+                operator: Operator::new(Arc::clone(&store), Arc::clone(&self.clock), Arc::clone(&self.random))
+                    .keep_events(self.retention),
                 store,
                 provider,
                 admission: self.admission,
@@ -514,6 +556,9 @@ impl DcrEngineBuilder {
                 manages_registrations: self.manages_registrations,
                 changes: std::sync::Mutex::new((Timestamp::from_unix_seconds(0), 0)),
                 anomalies: Cache::new(10_000),
+                funnel: Funnel::new(&rules.platforms, self.clock.now()),
+                recent: Recent::default(),
+                rules,
                 clock: self.clock,
                 random: self.random,
                 site,

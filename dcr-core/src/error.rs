@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::client::{ClientId, PinFault};
 use crate::random::RandomUnavailable;
+use crate::record::Reference;
 use crate::seal::KeyRingError;
 use crate::store::StoreError;
 
@@ -312,12 +313,38 @@ pub struct Refusal {
     reason: Reason,
     detail: String,
     retry_after: Option<u32>,
+    /// Of the event that tells of it; what a page shows then.
+    reference: Option<Reference>,
+    /// What is for the operator alone.
+    note: String,
 }
 
 impl Refusal {
     /// A refusal with a text for developers.
     pub(crate) fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self { reason, detail: detail.into(), retry_after: None }
+        Self { reason, detail: detail.into(), retry_after: None, reference: None, note: String::new() }
+    }
+
+    /// The same, on the record under this reference.
+    pub(crate) const fn recorded(mut self, reference: Option<Reference>) -> Self {
+        self.reference = reference;
+        self
+    }
+
+    /// The same, with what only the operator may know: it never goes onto the wire.
+    pub(crate) fn noting(mut self, note: impl Into<String>) -> Self {
+        self.note = note.into();
+        self
+    }
+
+    /// The reference under which it is on the record, if it is.
+    pub(crate) const fn reference(&self) -> Option<Reference> {
+        self.reference
+    }
+
+    /// What only the operator may know.
+    pub(crate) fn note(&self) -> &str {
+        &self.note
     }
 
     /// The same, to be tried again after `wait`: whole seconds, at least one, at most a minute.
@@ -364,7 +391,7 @@ impl std::error::Error for Refusal {}
 
 impl From<Reason> for Refusal {
     fn from(reason: Reason) -> Self {
-        Self { reason, detail: String::new(), retry_after: None }
+        Self::new(reason, String::new())
     }
 }
 

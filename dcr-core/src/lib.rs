@@ -54,10 +54,12 @@
 //! neighbours say who asks, [`store::Store`] is what a database must do, [`pages`] is what people see, [`manual`] says
 //! why things are as they are.
 
+mod admin;
 mod client;
 mod clock;
 mod config;
 mod engine;
+mod erase;
 mod error;
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -81,6 +83,7 @@ pub mod testing;
 mod text;
 pub mod upstream;
 
+pub use self::admin::{AdminAccess, AdminAccessError, AdminApi};
 pub use self::client::{
     AuthMethod, ClientId, ClientIdError, ImportFault, ImportedClient, PinFault, Platform, PlatformList,
     PlatformListError, PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey, StoredClient,
@@ -88,6 +91,7 @@ pub use self::client::{
 pub use self::clock::{Clock, NotATime, SystemClock, Timestamp};
 pub use self::config::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPolicy, Resource, UnknownPolicy};
 pub use self::engine::{DcrEngine, DcrEngineBuilder};
+pub use self::erase::Receipt;
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
 #[cfg(feature = "tower")]
 pub use self::http::Endpoints;

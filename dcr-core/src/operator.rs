@@ -9,7 +9,7 @@ use crate::clock::{Clock, REPLICA_SKEW, Timestamp};
 use crate::config::MAX_ACCESS_TOKEN;
 use crate::error::{Reason, Refusal};
 use crate::random::{RandomUnavailable, SecureRandom};
-use crate::record::{Event, EventKind};
+use crate::record::{Actor, Event, EventKind, Retention};
 use crate::session::{ConnectionId, EventId, SessionId, User};
 use crate::store::{Ending, Import, Imported, PutClient, Store, StoreError, Target};
 use crate::{ClientId, ImportedClient, PinFault, Platform, PreRegistered, SoftwareKey, StoredClient};
@@ -39,6 +39,8 @@ pub struct Operator {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     random: Arc<dyn SecureRandom>,
+    actor: Actor,
+    retention: Retention,
 }
 
 /// Why an operation did not happen.
@@ -111,7 +113,25 @@ impl Operator {
     /// Operations on `store`.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, random: Arc<dyn SecureRandom>) -> Self {
-        Self { store, clock, random }
+        Self { store, clock, random, actor: Actor::Host, retention: Retention::default() }
+    }
+
+    /// The same, as somebody else than the application's own code: what each event says.
+    #[must_use]
+    pub fn acting_as(mut self, actor: Actor) -> Self {
+        self.actor = actor;
+        self
+    }
+
+    /// The same, with another time for which events are kept.
+    #[must_use]
+    pub const fn keep_events(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
+    }
+
+    pub(crate) fn random(&self) -> &dyn SecureRandom {
+        self.random.as_ref()
     }
 
     /// The store.
@@ -202,6 +222,19 @@ impl Operator {
             return Ok(0);
         }
         Ok(self.store.sweep(self.sweepable_before(), limit).await?)
+    }
+
+    /// Deletes at most `limit` events that need not be kept, and funnel counts as old; none while a recovery window is open.
+    /// Answers how many events.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn sweep_record(&self, limit: u32) -> Result<u32, OperatorError> {
+        let Some(before) = self.retention.sweepable_before(self.clock.now()) else { return Ok(0) };
+        if self.recovery_is_open().await? {
+            return Ok(0);
+        }
+        Ok(self.store.sweep_record(before, limit).await?)
     }
 
     /// Sessions that lapsed or ended before this time may be deleted.
@@ -296,10 +329,11 @@ impl Operator {
     }
 
     /// An event of now.
-    fn event(&self, kind: EventKind, reason: &str) -> Result<Event, RandomUnavailable> {
+    pub(crate) fn event(&self, kind: EventKind, reason: &str) -> Result<Event, RandomUnavailable> {
         let now = self.clock.now();
         let mut event = Event::new(EventId::mint(now, self.random.as_ref())?, now, kind);
         reason.clone_into(&mut event.reason);
+        event.actor = self.actor.clone();
         Ok(event)
     }
 }

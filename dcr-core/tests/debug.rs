@@ -29,6 +29,8 @@ use crate::support::*;
 
 /// Types that hold a secret, or something that does. Each is formatted below.
 const HOLD: &[&str] = &[
+    "AdminAccess",
+    "AdminApi",
     "Advance",
     "Advanced",
     "AssertionKey",
@@ -68,6 +70,7 @@ const HOLD: &[&str] = &[
 /// Types that hold none: what is on the record, what clients publish, settings, ids, words, faults.
 const HOLD_NONE: &[&str] = &[
     // Faults, which say what is wrong in words, and name what is public.
+    "AdminAccessError",
     "Blame",
     "ClientIdError",
     "ConfigError",
@@ -88,6 +91,7 @@ const HOLD_NONE: &[&str] = &[
     "RandomUnavailable",
     "Reason",
     "RedirectFault",
+    "RetentionError",
     "Refusal",
     "RemoteConfigError",
     "SecretError",
@@ -98,6 +102,7 @@ const HOLD_NONE: &[&str] = &[
     "UpstreamFault",
     // Who, what and when.
     "Applicant",
+    "Actor",
     "AuthMethod",
     "BlockKind",
     "CurrentPrincipal",
@@ -106,9 +111,13 @@ const HOLD_NONE: &[&str] = &[
     "Connection",
     "Counts",
     "Ending",
+    "Erased",
+    "Erasure",
     "Event",
     "EventKind",
     "EventQuery",
+    "FunnelCount",
+    "FunnelQuery",
     "Generation",
     "Groups",
     "Identity",
@@ -118,7 +127,10 @@ const HOLD_NONE: &[&str] = &[
     "ImportedUse",
     "Platform",
     "Provenance",
+    "Receipt",
+    "RecentRefusal",
     "RedirectClass",
+    "Reference",
     "RemotePrincipal",
     "Replayed",
     "Revocation",
@@ -127,6 +139,7 @@ const HOLD_NONE: &[&str] = &[
     "SessionEnd",
     "SignedIn",
     "SoftwareKey",
+    "Step",
     "Target",
     "Timestamp",
     "TrustedProxies",
@@ -148,6 +161,7 @@ const HOLD_NONE: &[&str] = &[
     "Reconnecting",
     "RefusalKind",
     "RegistrationPolicy",
+    "Retention",
     "ReqwestFetch",
     "Rate",
     "Resource",
@@ -260,6 +274,7 @@ fn i_14_configurations_and_credentials_are_redacted() {
     let fetch = Arc::new(ReqwestFetch::new().unwrap());
     let config = OidcConfig::new("https://idp.example", "app").secret(NEEDLE);
     hidden(&OidcProvider::new(config, fetch, Arc::new(SystemClock)).unwrap(), &[]);
+    hidden(&dcr_core::AdminAccess::token(NEEDLE).unwrap(), &[]);
     hidden(&pinned(), &["adopted"]);
     hidden(&StoredClient::pinned(pinned()), &[]);
     hidden(&PutClient { client: StoredClient::pinned(pinned()), instead_of: None, event: event() }, &[]);
@@ -341,12 +356,14 @@ async fn i_14_engines_stores_and_who_is_signed_in_are_redacted() {
     let test = TestEngine::with(|builder| builder.secrets(vec![secret()], vec![])).await;
     let guard = engine.guard();
     let service = tower_layer::Layer::layer(&guard, ());
-    let all: [&dyn Debug; 11] = [
+    let api = engine.admin();
+    let all: [&dyn Debug; 12] = [
         &store,
         &Routed(Straight(store.clone())),
         &InTurn::of(vec![store.clone()]),
         &Operator::new(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom)),
         &engine,
+        &api,
         &guard,
         &service,
         &principal,

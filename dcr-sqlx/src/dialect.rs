@@ -252,18 +252,57 @@ statements! {
 
     /// A user's connections, a row for each alias.
     connections_of,
+    /// One connection, a row for each alias.
+    connection,
     /// A connection's sessions.
     sessions_of,
     /// Row counts.
     counts,
-    /// Events of a span of time.
+    /// Events of a span of time that fit everything that is given: user, session, connection, client id, platform, kind,
+    /// reason and reference, in this order, each null for all.
     events,
-    /// A user's.
+    /// The same of a user, who is given once more, after the times: so that their index is read.
     events_of_user,
-    /// A session's.
+    /// Of a session.
     events_of_session,
-    /// A user's of a session.
-    events_of_both,
+    /// Of a connection.
+    events_of_connection,
+    /// Of a client id.
+    events_of_client,
+    /// Of a reference.
+    events_of_reference,
+
+    /// A user's sessions, and when they ended: locked until this transaction is over.
+    sessions_to_erase,
+    /// Keeps the ends of a user's sessions for the feed.
+    keep_ends,
+    /// On the events of a user, puts a marker in their place.
+    erase_events_of_user,
+    /// On those of a user's sessions.
+    erase_events_of_sessions,
+    /// On those of a user's connections.
+    erase_events_of_connections,
+    /// Puts another actor in the place of one.
+    erase_actor,
+    /// Deletes a user's sessions.
+    erase_sessions,
+    /// Deletes the aliases of a user's connections.
+    erase_aliases,
+    /// Deletes a user's connections.
+    erase_connections,
+    /// Deletes a user.
+    erase_user,
+    /// Forgets some ends of sessions that were erased, of before a time.
+    sweep_erased,
+
+    /// Inserts a funnel count, or adds to it.
+    add_count,
+    /// Funnel counts after one.
+    funnel,
+    /// Deletes some events of before a time.
+    sweep_events,
+    /// Deletes some funnel counts of hours before a time.
+    sweep_funnel,
 
     /// Inserts a user unless it is there; matches no row then.
     import_user,
@@ -308,6 +347,9 @@ statements! {
     users_by_email,
     /// Users who have an alias.
     users_by_client,
+    /// Users who have a text in name, e-mail address or object id; others who have it if more than ASCII is folded, or in
+    /// how the database writes it: what is read is looked at again.
+    users_by_text,
     /// Sessions by state.
     census,
     /// The users with the most live sessions.

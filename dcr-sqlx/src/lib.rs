@@ -103,6 +103,7 @@ pub mod cli;
 mod clients;
 mod dialect;
 mod end;
+mod erase;
 mod failure;
 mod file;
 mod held;
@@ -118,6 +119,7 @@ mod old;
 mod opening;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod record;
 mod retry;
 mod rows;
 mod sign_in;

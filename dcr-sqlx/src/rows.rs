@@ -1,6 +1,6 @@
 //! Values on their way into statements, and rows on their way out: integers, words, texts, bytes and null.
 
-use dcr_core::record::{Event, EventKind};
+use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Reference, Step};
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
 use dcr_core::store::{Revocation, StoreError};
 use dcr_core::upstream::{Groups, Roles};
@@ -63,6 +63,8 @@ written! {
     Word:
         Word<'_> => |word| word.0.to_owned(),
         &UserId => |id| id.as_str().to_owned(),
+        &Actor => |actor| actor.to_string(),
+        &Reference => |reference| reference.to_string(),
         &ScopeSet => |scope| scope.to_string();
     Text:
         &str => |text| text.to_owned(),
@@ -271,6 +273,14 @@ impl<DB: Dialect> Columns<DB> {
                 Some(name) => Some(Platform::named(&self.fits(String::from_utf8(name).ok())?)),
                 None => None,
             },
+            actor: match self.column(DB::word)? {
+                Some(actor) => self.fits(actor.parse().ok())?,
+                None => Actor::Unknown,
+            },
+            reference: match self.column(DB::word)? {
+                Some(reference) => Some(self.fits(reference.parse().ok())?),
+                None => None,
+            },
             ..Event::new(id, at, kind)
         })
     }
@@ -307,6 +317,19 @@ impl<DB: Dialect> Columns<DB> {
         let kind = self.word()?;
         let body = self.text()?;
         self.fits(StoredClient::from_row(id, version, &kind, &body))
+    }
+
+    pub(crate) fn funnel_count(&mut self) -> Result<FunnelCount, Failure> {
+        Ok(FunnelCount {
+            hour: self.time()?,
+            platform: self.platform()?,
+            step: {
+                let name = self.word()?;
+                self.fits(Step::from_name(&name))?
+            },
+            outcome: self.word()?,
+            count: self.count()?,
+        })
     }
 
     pub(crate) fn user_and_count(&mut self) -> Result<(UserId, u64), Failure> {
@@ -383,5 +406,7 @@ pub(crate) fn of_event(event: &Event) -> Vec<Value> {
         event.session.as_ref(),
         event.client_id.as_ref(),
         event.platform.as_ref(),
+        (event.actor != Actor::Unknown).then_some(&event.actor),
+        event.reference.as_ref(),
     ]
 }

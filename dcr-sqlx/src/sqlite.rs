@@ -150,6 +150,12 @@ mod tests {
             (Sqlite::SQL.events, "USING INDEX dcr_events_by_time"),
             (Sqlite::SQL.events_of_user, "USING INDEX dcr_events_by_user"),
             (Sqlite::SQL.events_of_session, "USING INDEX dcr_events_by_session"),
+            (Sqlite::SQL.events_of_connection, "USING INDEX dcr_events_by_connection"),
+            (Sqlite::SQL.events_of_client, "USING INDEX dcr_events_by_client"),
+            (Sqlite::SQL.events_of_reference, "USING INDEX dcr_events_by_reference"),
+            (Sqlite::SQL.sweep_events, "dcr_events_by_time"),
+            (Sqlite::SQL.sweep_erased, "dcr_erased_sessions_by_end"),
+            (Sqlite::SQL.funnel, "USING PRIMARY KEY"),
             (Sqlite::SQL.sweep_lapsed, "USING INDEX dcr_sessions_by_expiry"),
             (Sqlite::SQL.sweep_ended, "dcr_sessions_by_end"),
         ] {

@@ -1,11 +1,11 @@
 //! The store: connections, transactions, retries, and the reads. What writes several rows has a module of its own.
 
 use async_trait::async_trait;
-use dcr_core::record::Event;
-use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use dcr_core::record::{Event, FunnelCount};
+use dcr_core::session::{Connection, ConnectionId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
-    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
+    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 use sqlx::Pool;
@@ -15,8 +15,8 @@ use crate::failure::{Failure, unavailable};
 use crate::file::DatabaseFile;
 use crate::held::Held;
 use crate::retry::retried;
-use crate::rows::{Columns, END_OF_TIME, Value, Word, of_event, values};
-use crate::{clients, end, import, sign_in};
+use crate::rows::{Columns, Value, Word, of_event, values};
+use crate::{clients, end, erase, import, record, sign_in};
 
 /// A [`Store`] in an SQL database. Made by [`connect`](crate::connect) or by its own `open`.
 #[derive(Debug)]
@@ -110,7 +110,7 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
-        retried!(self.query(DB::SQL.ended_since, values![since], Columns::revocation))
+        retried!(self.query(DB::SQL.ended_since, values![since, since], Columns::revocation))
     }
 
     async fn import(&self, import: Import) -> Result<Imported, StoreError> {
@@ -162,6 +162,9 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn users(&self, query: &UserQuery) -> Result<Vec<User>, StoreError> {
+        if let Some(UserMatch::Text(text)) = &query.matching {
+            return retried!(self.users_with(text, query));
+        }
         // Every id begins with a letter.
         let after = Word(query.after.as_ref().map_or("", |after| after.as_str()));
         let (sql, key) = match &query.matching {
@@ -178,16 +181,12 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
     async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError> {
         let rows = retried!(self.query(DB::SQL.connections_of, values![user], Columns::connection_and_alias))?;
-        let mut connections: Vec<Connection> = Vec::new();
-        for (connection, alias) in rows {
-            if connections.last().is_none_or(|last| last.id != connection.id) {
-                connections.push(connection);
-            }
-            if let Some(last) = connections.last_mut() {
-                last.aliases.extend(alias);
-            }
-        }
-        Ok(connections)
+        Ok(with_their_aliases(rows))
+    }
+
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        let rows = retried!(self.query(DB::SQL.connection, values![&id], Columns::connection_and_alias))?;
+        Ok(with_their_aliases(rows).pop())
     }
 
     async fn sessions_of(&self, connection: ConnectionId) -> Result<Vec<Session>, StoreError> {
@@ -225,17 +224,25 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
-        let since = query.since.unwrap_or(Timestamp::from_unix_micros(i64::MIN));
-        let (before, before_id) = query.before.unwrap_or((END_OF_TIME, EventId::from_bytes([0xff; 16])));
-        let span = values![since, before, before, &before_id, query.limit.clamp(1, 1_000)];
-        let (sql, key) = match (&query.user, &query.session) {
-            (None, None) => (DB::SQL.events, values![]),
-            (Some(user), None) => (DB::SQL.events_of_user, values![user]),
-            (None, Some(session)) => (DB::SQL.events_of_session, values![session]),
-            (Some(user), Some(session)) => (DB::SQL.events_of_both, values![user, session]),
-        };
-        let values: Vec<Value> = key.into_iter().chain(span).collect();
+        let (sql, values) = record::events::<DB>(query);
         retried!(self.query(sql, values.clone(), Columns::event))
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased, StoreError> {
+        retried!(erase::erase(self, &erasure))
+    }
+
+    async fn add_counts(&self, counts: &[FunnelCount]) -> Result<(), StoreError> {
+        retried!(record::add_counts(self, counts))
+    }
+
+    async fn funnel(&self, query: &FunnelQuery) -> Result<Vec<FunnelCount>, StoreError> {
+        let values = record::of_funnel_query(query);
+        retried!(self.query(DB::SQL.funnel, values.clone(), Columns::funnel_count))
+    }
+
+    async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        retried!(record::sweep(self, before, limit))
     }
 
     async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
@@ -264,6 +271,26 @@ impl<DB: Dialect> SqlStore<DB> {
         let matched = transaction.execute(sql, values).await?;
         transaction.commit().await?;
         Ok(matched)
+    }
+
+    /// Users who have this text, in pages that are looked at again: see `users_by_text`.
+    async fn users_with(&self, text: &str, query: &UserQuery) -> Result<Vec<User>, Failure> {
+        let limit = query.limit.clamp(1, 1_000) as usize;
+        let matching = UserMatch::Text(text.to_owned());
+        let (mut found, mut after): (Vec<User>, _) = (Vec::new(), query.after.clone());
+        loop {
+            let from = Word(after.as_ref().map_or("", |after| after.as_str()));
+            let page =
+                self.query(DB::SQL.users_by_text, values![text, from, query.limit.clamp(1, 1_000)], Columns::user);
+            let page = page.await?;
+            let is_last = page.len() < limit;
+            after = page.last().map(|user| user.id.clone());
+            found.extend(page.into_iter().filter(|user| matching.fits(user)));
+            if is_last || found.len() >= limit {
+                found.truncate(limit);
+                return Ok(found);
+            }
+        }
     }
 
     async fn session_view(&self, id: SessionId) -> Result<Option<SessionView>, Failure> {
@@ -340,7 +367,9 @@ impl<DB: Dialect> SqlStore<DB> {
                 swept += u32::try_from(matched).unwrap_or(rest);
             }
         }
-        transaction.execute(DB::SQL.sweep_used, values![before, limit.saturating_mul(10)]).await?;
+        for sql in [DB::SQL.sweep_used, DB::SQL.sweep_erased] {
+            transaction.execute(sql, values![before, limit.saturating_mul(10)]).await?;
+        }
         transaction.commit().await?;
         Ok(swept)
     }
@@ -357,6 +386,20 @@ impl<DB: Dialect> SqlStore<DB> {
             Failure::Store(StoreError::Inconsistent("the secret that was written is not there".to_owned()))
         })
     }
+}
+
+/// Connections of which there is a row for each alias.
+fn with_their_aliases(rows: Vec<(Connection, Option<ClientId>)>) -> Vec<Connection> {
+    let mut connections: Vec<Connection> = Vec::new();
+    for (connection, alias) in rows {
+        if connections.last().is_none_or(|last| last.id != connection.id) {
+            connections.push(connection);
+        }
+        if let Some(last) = connections.last_mut() {
+            last.aliases.extend(alias);
+        }
+    }
+    connections
 }
 
 /// What an [`Advance`] that moved nothing found.

@@ -4,6 +4,7 @@
 //! | | |
 //! | --- | --- |
 //! | [`routes()`] | the engine's endpoints, to combine with `or` |
+//! | [`admin_routes`] | the admin API by itself, for another address |
 //! | [`service()`] | a filter that carries any tower service: an MCP server on rmcp behind [`DcrEngine::guard`] |
 //! | [`guarded`] | one's own filters behind the same guard, which answers by itself |
 //! | [`authenticated`] | a filter that yields the [`Principal`], and needs [`answer_refusal`] to answer for it |
@@ -58,5 +59,5 @@ mod service;
 pub use dcr_core;
 
 pub use self::guard::{Refused, answer_refusal, authenticated, guarded};
-pub use self::routes::routes;
+pub use self::routes::{admin_routes, routes};
 pub use self::service::{RequestBody, service};

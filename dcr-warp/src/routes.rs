@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::future::ready;
 use std::sync::Arc;
 
-use dcr_core::Endpoints;
+use dcr_core::{DcrEngine, Endpoints};
 use http::Request;
 use warp::path::FullPath;
 use warp::reply::Response;
@@ -36,12 +36,31 @@ use crate::service::{RequestBody, request, with_path};
 /// Of a [`RemoteGuard`](dcr_core::remote::RemoteGuard) it is the metadata.
 pub fn routes<E: Endpoints>(engine: E) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<E> {
     let paths: Arc<HashSet<String>> = Arc::new(engine.paths().into_iter().collect());
+    let prefixes: Arc<[String]> = engine.prefixes().into();
     let known = with_path().and(warp::path::full()).and_then(move |path: FullPath| {
         let path = path.as_str();
-        ready(if paths.contains(path) { Ok(path.to_owned()) } else { Err(warp::reject::not_found()) })
+        let is_below = |prefix: &String| {
+            path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let known = paths.contains(path) || prefixes.iter().any(is_below);
+        ready(if known { Ok(path.to_owned()) } else { Err(warp::reject::not_found()) })
     });
     request(known).then(move |request: Request<RequestBody>| {
         let engine = engine.clone();
         async move { engine.answer(request).await.into_response() }
     })
+}
+
+/// The admin API by itself, for an address that is not public: [`routes`] of [`DcrEngine::admin`]. Where
+/// [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`routes`] has it too.
+///
+/// ```
+/// use warp::{Filter, Rejection, Reply};
+///
+/// fn app(engine: &dcr_core::DcrEngine) -> impl Filter<Extract = (impl Reply,), Error = Rejection> + Clone {
+///     dcr_warp::admin_routes(engine)
+/// }
+/// ```
+pub fn admin_routes(engine: &DcrEngine) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
+    routes(engine.admin())
 }

@@ -288,6 +288,19 @@ impl ClientRules {
         })
     }
 
+    /// The platform that a redirect URI speaks of, whoever presents it: a label for counting, and for nothing else.
+    pub(crate) fn platform_of(&self, redirect: &str) -> Option<Platform> {
+        self.platform_of_all(&[CanonicalRedirect::parse(redirect, &self.custom_redirects).ok()?])
+    }
+
+    /// The same of several redirect URIs of one client.
+    pub(crate) fn platform_of_all(&self, redirects: &[CanonicalRedirect]) -> Option<Platform> {
+        match self.platforms.of_all(redirects) {
+            Some(known) => Some(known.platform),
+            None => redirects.iter().all(CanonicalRedirect::is_loopback).then(Platform::loopback),
+        }
+    }
+
     /// The gate of registration: form, scheme and policy (DC-7: the only way in).
     pub(crate) fn registrable(&self, text: &str) -> Result<CanonicalRedirect, RedirectFault> {
         let uri = CanonicalRedirect::parse(text, &self.custom_redirects)?;

@@ -24,7 +24,7 @@ use self::cookies::Cookies;
 pub(crate) use self::pages::ConsentView;
 pub(crate) use self::params::{Params, UNRESERVED};
 use self::respond::Responder;
-pub(crate) use self::respond::{document_response, refusal_json as refusal_response};
+pub(crate) use self::respond::{document_response, plain_response, refusal_json as refusal_response};
 use self::site::Route;
 pub(crate) use self::site::Site;
 use crate::engine::{DcrEngine, Inner};
@@ -68,14 +68,21 @@ impl DcrEngine {
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
         let (parts, body) = request.into_parts();
-        let read = async {
-            match Limited::new(body, MAX_BODY).collect().await {
-                Ok(body) => Ok(body.to_bytes()),
-                Err(error) if error.is::<LengthLimitError>() => Err(Reason::BodyTooLarge),
-                Err(_) => Err(Reason::BodyIncomplete),
-            }
-        };
-        self.inner.handle(&parts, read).await
+        self.inner.handle(&parts, read_whole(body)).await
+    }
+}
+
+/// A body, as far as it may be read.
+#[cfg(feature = "tower")]
+pub(crate) async fn read_whole<B>(body: B) -> Result<Bytes, Reason>
+where
+    B: http_body::Body,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    match Limited::new(body, MAX_BODY).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Reason::BodyTooLarge),
+        Err(_) => Err(Reason::BodyIncomplete),
     }
 }
 
@@ -85,6 +92,11 @@ impl DcrEngine {
 pub trait Endpoints: Clone + Send + Sync + 'static {
     /// Every path that is answered. All are literal: no wildcards.
     fn paths(&self) -> Vec<String>;
+
+    /// Every path below which everything is answered, as well as itself: without a slash at its end. Most have none.
+    fn prefixes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Answers one request whose body is still to be read. Never fails.
     fn answer<B>(&self, request: Request<B>) -> impl Future<Output = Response<Bytes>> + Send
@@ -100,6 +112,10 @@ impl Endpoints for DcrEngine {
         Self::paths(self)
     }
 
+    fn prefixes(&self) -> Vec<String> {
+        self.admin_prefix().into_iter().collect()
+    }
+
     async fn answer<B>(&self, request: Request<B>) -> Response<Bytes>
     where
         B: http_body::Body + Send,
@@ -113,6 +129,9 @@ impl Endpoints for DcrEngine {
 impl Inner {
     /// `body` is read only of a request that the limits let in: what was read of it, or why it was not.
     async fn handle(&self, parts: &Parts, body: impl Future<Output = Result<Bytes, Reason>>) -> Response<Bytes> {
+        if self.admin.as_ref().is_some_and(|admin| admin.is_here(parts.uri.path())) {
+            return self.answer_admin(parts, body).await;
+        }
         let respond = Responder::new(self, &parts.headers);
         let Some(route) = self.site.route(parts.uri.path()) else {
             return respond.refusal("request", &Reason::NotFound.into());
@@ -128,10 +147,24 @@ impl Inner {
                     }
                     response
                 }
-                Err(refusal) if route.is_for_people() => respond.refusal("limits", &refusal),
-                Err(refusal) => respond.refusal_json(&refusal),
+                Err(refusal) => {
+                    if let Some(step) = route.counts_as() {
+                        self.count(step, None, Some(refusal.reason()));
+                    }
+                    if route.is_for_people() {
+                        respond.refusal("limits", &refusal)
+                    } else {
+                        respond.refusal_json(&refusal)
+                    }
+                }
             },
         };
+        // Of those that ask the store for something of their own, and were answered.
+        let asked_the_store = matches!(route, Route::Authorize | Route::Callback | Route::Token);
+        if asked_the_store && !response.status().is_server_error() && response.status() != StatusCode::TOO_MANY_REQUESTS
+        {
+            self.flush_a_little().await;
+        }
         if route.is_for_scripts() { respond::with_cors(response) } else { response }
     }
 
@@ -354,8 +387,13 @@ fn media_type_is(headers: &HeaderMap, wanted: &str) -> bool {
     plain && named
 }
 
+/// Whether a body says that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    media_type_is(headers, "application/json")
+}
+
 fn json_body(headers: &HeaderMap) -> Result<(), Refusal> {
-    if media_type_is(headers, "application/json") {
+    if is_json(headers) {
         Ok(())
     } else {
         Err(Refusal::new(Reason::MediaType, "send application/json, not compressed"))

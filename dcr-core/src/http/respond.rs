@@ -18,6 +18,7 @@ use crate::engine::Inner;
 use crate::error::{Blame, Reason, Refusal};
 use crate::oauth::authorize::ConsentPrompt;
 use crate::pages::Language;
+use crate::record::Reference;
 
 /// Makes the responses to one request.
 pub(crate) struct Responder<'a> {
@@ -35,11 +36,11 @@ impl<'a> Responder<'a> {
 
     pub(crate) fn json(&self, status: StatusCode, body: &impl Serialize) -> Response<Bytes> {
         let body = serde_json::to_vec(body).unwrap_or_default();
-        response(status, "application/json", body.into())
+        plain_response(status, "application/json", body.into())
     }
 
     pub(crate) fn empty(&self, status: StatusCode) -> Response<Bytes> {
-        let mut response = response(status, "application/json", Bytes::new());
+        let mut response = plain_response(status, "application/json", Bytes::new());
         response.headers_mut().remove(CONTENT_TYPE);
         response
     }
@@ -88,7 +89,10 @@ impl<'a> Responder<'a> {
         refusal: &Refusal,
         way_back: Option<String>,
     ) -> Response<Bytes> {
-        let reference = self.reference();
+        let reference = match refusal.reference() {
+            Some(recorded) => recorded.to_string(),
+            None => self.noted(step, refusal),
+        };
         self.log(step, refusal, &reference);
         let status = status(refusal);
         let page = || pages::refusal(self.engine, self.language, refusal, &reference, way_back);
@@ -163,7 +167,7 @@ impl<'a> Responder<'a> {
     /// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03).
     /// They are the same whoever made the page.
     fn page(&self, status: StatusCode, page: String, form_targets: &str) -> Response<Bytes> {
-        let mut response = response(status, "text/html; charset=utf-8", page.into());
+        let mut response = plain_response(status, "text/html; charset=utf-8", page.into());
         let sources = self.engine.look.sources();
         let policy = format!(
             "default-src 'none'; {sources}; form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
@@ -178,17 +182,11 @@ impl<'a> Responder<'a> {
         response
     }
 
-    /// A short reference, shown to the person and written to the log beside the reason. In characters that survive
-    /// being read out over a telephone: Crockford's base 32 has no I, L, O and U.
-    fn reference(&self) -> String {
-        const SYMBOLS: [char; 32] = [
-            '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'J', 'K', 'M',
-            'N', 'P', 'Q', 'R', 'S', 'T', 'V', 'W', 'X', 'Y', 'Z',
-        ];
-        let Ok(bytes) = crate::random::bytes::<8>(self.engine.random.as_ref()) else { return "-".to_owned() };
-        let mut reference: String = bytes.iter().map(|byte| SYMBOLS[usize::from(byte % 32)]).collect();
-        reference.insert(4, '-');
-        reference
+    /// A reference for what is not on the record, which is kept in memory for a while.
+    fn noted(&self, step: &str, refusal: &Refusal) -> String {
+        let Ok(reference) = Reference::mint(self.engine.random.as_ref()) else { return "-".to_owned() };
+        self.engine.recent.note(reference, self.engine.clock.now(), step, refusal);
+        reference.to_string()
     }
 }
 
@@ -204,7 +202,7 @@ pub(crate) fn document_response(document: Bytes) -> Response<Bytes> {
 /// JSON, for answers that need no engine.
 pub(crate) fn refusal_json(refusal: &Refusal) -> Response<Bytes> {
     let body = serde_json::to_vec(&Value::Object(error_body(refusal))).unwrap_or_default();
-    let mut response = response(status(refusal), "application/json", body.into());
+    let mut response = plain_response(status(refusal), "application/json", body.into());
     retry_after(&mut response, refusal);
     response
 }
@@ -217,7 +215,8 @@ pub(crate) fn with_cors(mut response: Response<Bytes>) -> Response<Bytes> {
     response
 }
 
-fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+/// An answer that is nobody's to keep.
+pub(crate) fn plain_response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let headers = response.headers_mut();

@@ -11,6 +11,7 @@ use crate::config::Issuer;
 use crate::limits::Endpoint;
 use crate::oauth::metadata;
 use crate::pages::LogoFile;
+use crate::record::Step;
 use crate::resource::{ValidResource, WELL_KNOWN};
 use crate::seal::KeyRing;
 use crate::session::jwks;
@@ -61,6 +62,17 @@ impl Route {
             Self::Authorize => Some(Endpoint::Authorize),
             Self::Consent | Self::Callback => Some(Endpoint::SignIn),
             Self::Token | Self::Revoke | Self::Introspect => Some(Endpoint::Token),
+        }
+    }
+
+    /// The step that its requests are, where one path is one step.
+    pub(crate) const fn counts_as(self) -> Option<Step> {
+        match self {
+            Self::Register => Some(Step::Register),
+            Self::Authorize => Some(Step::Authorize),
+            Self::Consent => Some(Step::Consent),
+            Self::Callback => Some(Step::SignIn),
+            _ => None,
         }
     }
 

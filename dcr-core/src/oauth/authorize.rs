@@ -10,8 +10,10 @@ use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::{ConsentView, Params};
 use crate::limits::Asker;
+use crate::record::Step;
 use crate::seal::b64;
 use crate::store::Target;
+use crate::text::bounded;
 
 /// The longest `state` that is carried and echoed, in bytes.
 const MAX_STATE: usize = 1_024;
@@ -55,7 +57,11 @@ impl Inner {
     pub(crate) async fn authorize(&self, params: &Params, browser: AuthorizingBrowser<'_>) -> Authorize {
         let (client, redirect) = match self.who_asks(params, browser.asker).await {
             Ok(resolved) => resolved,
-            Err(refusal) => return Authorize::Refuse(refusal),
+            Err(refusal) => {
+                let redirect = params.get("redirect_uri").unwrap_or("");
+                self.count(Step::Authorize, self.rules.platform_of(redirect).as_ref(), Some(refusal.reason()));
+                return Authorize::Refuse(refusal);
+            }
         };
         // From here the client can be told, if its redirect is trusted.
         let state = params.bytes("state").filter(|state| state.len() <= MAX_STATE).map(<[u8]>::to_vec);
@@ -66,6 +72,8 @@ impl Inner {
             Ok(request) => self.ask_or_go_on(&client, &redirect, request, browser).await,
             Err(refusal) => Err(refusal),
         };
+        let refused = answered.as_ref().err().map(Refusal::reason);
+        self.count(Step::Authorize, Some(client.platform()), refused);
         match answered {
             Ok(outcome) => outcome,
             Err(refusal) if back.is_trusted() && refusal.reason().status() < 500 => {
@@ -88,7 +96,9 @@ impl Inner {
             if self.meters.may_log(self.clock.now()) {
                 tracing::info!(target: "dcr", step = "authorize", %why, "client not accepted");
             }
-            Refusal::from(Reason::ClientNotAccepted)
+            let shown = |text: &str| bounded(text, 100);
+            let note = format!("{why}; client id {}, redirect {}", shown(id), shown(redirect));
+            Refusal::from(Reason::ClientNotAccepted).noting(note)
         };
         let id = ClientId::new(id).map_err(|error| not_accepted(&error))?;
         if id.names_a_document() && self.store.blocked(&[Target::ClientId(id.clone())]).await?.is_some() {
@@ -129,7 +139,7 @@ impl Inner {
         state: Option<Vec<u8>>,
     ) -> Result<AuthorizeRequest, Refusal> {
         if let Some(name) = params.repeated() {
-            let name = crate::text::bounded(name, 40);
+            let name = bounded(name, 40);
             return Err(Refusal::new(Reason::ParameterRepeated, format!("{name} was sent more than once")));
         }
         if params.bytes("state").is_some_and(|state| state.len() > MAX_STATE) {

@@ -10,7 +10,7 @@ use crate::client::Provenance;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
-use crate::record::{Event, EventKind};
+use crate::record::{Event, EventKind, Reference, Step};
 use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
 use crate::store::{Ending, SignIn, SignedIn, Target};
 use crate::upstream::{Doors, Identity, LoginAnswer, LoginError, VerifiedIdentity};
@@ -31,7 +31,10 @@ pub(crate) enum Callback {
 impl Inner {
     /// `GET /oauth/callback`. `cookies` finds the transaction cookies that may belong to a `state`.
     pub(crate) async fn callback(&self, params: &Params, cookies: impl Fn(&str) -> Vec<String>) -> Callback {
-        let refuse = |refusal| Callback::Refuse { refusal, over: None, way_back: None, forget: None };
+        let refuse = |refusal: Refusal| {
+            self.count(Step::SignIn, None, Some(refusal.reason()));
+            Callback::Refuse { refusal, over: None, way_back: None, forget: None }
+        };
         let Some(state) = params.get("state").filter(|state| state.len() <= 64) else {
             return refuse(Reason::CallbackMalformed.into());
         };
@@ -39,9 +42,16 @@ impl Inner {
             Ok(transaction) => transaction,
             Err(refusal) => return refuse(refusal),
         };
-        match self.finish(params, &transaction).await {
+        let finished = self.finish(params, &transaction).await;
+        let platform = &transaction.request.platform;
+        self.count(Step::SignIn, Some(platform), finished.as_ref().err().map(Refusal::reason));
+        match finished {
             Ok((location, remember)) => Callback::Deliver { location, state: state.to_owned(), remember },
-            Err(refusal) => self.failed(refusal, state, &transaction),
+            Err(refusal) => {
+                let refusal =
+                    refusal.noting(format!("platform {platform}, client {:?}", transaction.request.client_id));
+                self.failed(refusal, state, &transaction)
+            }
         }
     }
 
@@ -119,10 +129,7 @@ impl Inner {
         };
         match doors.admit(identity).await {
             Ok(identity) => Ok(identity),
-            Err(rejected) => {
-                self.record_refusal(&rejected.user, transaction, rejected.reason).await;
-                Err(rejected.reason.into())
-            }
+            Err(rejected) => Err(self.record_refusal(&rejected.user, transaction, rejected.reason).await),
         }
     }
 
@@ -134,13 +141,11 @@ impl Inner {
     ) -> Result<Session, Refusal> {
         let user = identity.into_user();
         if transaction.approved_before_by.as_ref().is_some_and(|approver| *approver != user.id) {
-            self.record_refusal(&user, transaction, Reason::ConsentOtherUser).await;
-            return Err(Reason::ConsentOtherUser.into());
+            return Err(self.record_refusal(&user, transaction, Reason::ConsentOtherUser).await);
         }
         if !self.is_pinned_still(transaction).await? {
             // The operator took the pin away meanwhile.
-            self.record_refusal(&user, transaction, Reason::ClientNotAccepted).await;
-            return Err(Reason::ClientNotAccepted.into());
+            return Err(self.record_refusal(&user, transaction, Reason::ClientNotAccepted).await);
         }
         let sign_in = self.sign_in(user.clone(), transaction)?;
         let mut session = sign_in.session.clone();
@@ -151,8 +156,7 @@ impl Inner {
                 self.sweep_a_little().await;
                 session.connection = connection;
                 if !self.is_pinned_still(transaction).await? {
-                    self.came_too_late(&session).await?;
-                    return Err(Reason::ClientNotAccepted.into());
+                    return Err(self.came_too_late(&session).await?);
                 }
                 tracing::info!(
                     target: "dcr", step = "callback", user = %session.user, %connection, session = %session.id,
@@ -163,8 +167,7 @@ impl Inner {
             SignedIn::Used => Err(Reason::CallbackUsed.into()),
             SignedIn::Blocked(kind) => {
                 tracing::warn!(target: "dcr", step = "callback", user = %session.user, kind = kind.as_str(), "blocked");
-                self.record_refusal(&user, transaction, Reason::SignInBlocked).await;
-                Err(Reason::SignInBlocked.into())
+                Err(self.record_refusal(&user, transaction, Reason::SignInBlocked).await)
             }
         }
     }
@@ -178,12 +181,13 @@ impl Inner {
     }
 
     /// Ends a session that was written when its pin was gone. Nobody has its code yet.
-    async fn came_too_late(&self, session: &Session) -> Result<(), Refusal> {
+    async fn came_too_late(&self, session: &Session) -> Result<Refusal, Refusal> {
         let (reason, now) = (Reason::ClientNotAccepted.as_str(), self.clock.now());
-        let event = token::about(self.event(EventKind::Revoked, reason)?, session);
+        let reference = Some(Reference::mint(self.random.as_ref())?);
+        let event = Event { reference, ..token::about(self.event(EventKind::Revoked, reason)?, session) };
         let ended = self.store.revoke(Ending::of(Target::Session(session.id), reason, now, event)).await?;
         self.liveness.note(&ended, now);
-        Ok(())
+        Ok(Refusal::from(Reason::ClientNotAccepted).recorded(reference))
     }
 
     fn sign_in(&self, user: User, transaction: &ApprovedTransaction) -> Result<SignIn, Refusal> {
@@ -243,12 +247,19 @@ impl Inner {
         }
     }
 
-    /// A refusal after login is on the record. If the record cannot be written, the refusal stands all the same.
-    async fn record_refusal(&self, user: &User, transaction: &ApprovedTransaction, reason: Reason) {
-        let Ok(event) = self.event(EventKind::Refused, reason.as_str()) else { return };
-        let event = Event { session: None, ..self.about(event, user, transaction) };
-        if let Err(error) = self.store.record(event).await {
-            tracing::error!(target: "dcr", %error, reason = reason.as_str(), "a refusal could not be recorded");
+    /// A refusal after login is on the record, under the reference that the page will show. If the record cannot be written,
+    /// the refusal stands all the same.
+    async fn record_refusal(&self, user: &User, transaction: &ApprovedTransaction, reason: Reason) -> Refusal {
+        let refusal = Refusal::from(reason);
+        let Ok(event) = self.event(EventKind::Refused, reason.as_str()) else { return refusal };
+        let reference = Reference::mint(self.random.as_ref()).ok();
+        let event = Event { session: None, reference, ..self.about(event, user, transaction) };
+        match self.store.record(event).await {
+            Ok(()) => refusal.recorded(reference),
+            Err(error) => {
+                tracing::error!(target: "dcr", %error, reason = reason.as_str(), "a refusal could not be recorded");
+                refusal
+            }
         }
     }
 

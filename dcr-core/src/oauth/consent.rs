@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
+use crate::record::Step;
 use crate::session::UserId;
 use crate::upstream::LoginRequest;
 
@@ -48,15 +49,25 @@ impl Inner {
     pub(crate) async fn consent(&self, posted: ConsentForm<'_>) -> Consent {
         let request = match self.whose_form(&posted) {
             Ok(request) => request,
-            Err(refusal) => return Consent::Refuse(refusal),
+            Err(refusal) => {
+                self.count(Step::Consent, None, Some(refusal.reason()));
+                return Consent::Refuse(refusal);
+            }
         };
-        match posted.form.get("decision") {
+        let platform = request.platform.clone();
+        let decided = match posted.form.get("decision") {
             Some("approve") => {
                 self.go_upstream(request, None, posted.open).await.map_or_else(Consent::Refuse, Consent::Login)
             }
             Some("deny") => self.denied(&request),
             _ => Consent::Refuse(Refusal::new(Reason::RequestMalformed, "decision must be approve or deny")),
-        }
+        };
+        let refused = match &decided {
+            Consent::Login(_) => None,
+            Consent::Back { refusal, .. } | Consent::Refuse(refusal) => Some(refusal.reason()),
+        };
+        self.count(Step::Consent, Some(&platform), refused);
+        decided
     }
 
     /// The request that the form carries, if this browser was given it. Nothing else of the form counts (CB-9, CONS-06).

@@ -21,7 +21,7 @@ use crate::client::{
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
-use crate::record::{Event, EventKind};
+use crate::record::{Actor, Event, EventKind};
 use crate::seal::same_bytes;
 use crate::store::{Ending, PutClient, Target};
 
@@ -155,7 +155,8 @@ impl Inner {
     /// A block ends what is signed in and lets no callback through that is on its way; the row is what stays for ever.
     async fn delete(&self, owned: Owned) -> Result<(), Refusal> {
         let now = self.clock.now();
-        let event = Event { client_id: Some(owned.id.clone()), ..self.event(EventKind::Blocked, DELETED)? };
+        let event = self.event(EventKind::Blocked, DELETED)?;
+        let event = Event { client_id: Some(owned.id.clone()), actor: Actor::Client, ..event };
         let ended = self.store.block(Ending::of(Target::ClientId(owned.id.clone()), DELETED, now, event)).await?;
         self.liveness.note(&ended, now);
         let mut version = owned.version;

@@ -10,10 +10,19 @@ use crate::client::{
 use crate::config::RegistrationPolicy;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
+use crate::record::Step;
 
 impl Inner {
     /// `POST /oauth/register`: the body of the `201` answer.
     pub(crate) fn register(&self, body: &[u8]) -> Result<Value, Refusal> {
+        let registered = self.seal_registration(body);
+        let platform = registered.as_ref().ok().and_then(|(redirects, _)| self.rules.platform_of_all(redirects));
+        self.count(Step::Register, platform.as_ref(), registered.as_ref().err().map(Refusal::reason));
+        registered.map(|(_, answer)| answer)
+    }
+
+    /// The redirects that were registered, and the answer.
+    fn seal_registration(&self, body: &[u8]) -> Result<(Vec<CanonicalRedirect>, Value), Refusal> {
         if self.rules.registration == RegistrationPolicy::Off {
             return Err(Reason::RegistrationOff.into());
         }
@@ -35,7 +44,8 @@ impl Inner {
             )
         })?;
         tracing::debug!(target: "dcr", step = "register", "registered");
-        Ok(self.answer(&id, &client, &registration))
+        let answer = self.answer(&id, &client, &registration);
+        Ok((registration.redirects, answer))
     }
 
     fn answer(&self, id: &ClientId, client: &SealedClient, registration: &ValidRegistration) -> Value {

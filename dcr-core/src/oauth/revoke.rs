@@ -7,7 +7,7 @@ use crate::client::{ClientCredentials, Expected};
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
-use crate::record::EventKind;
+use crate::record::{Actor, Event, EventKind};
 use crate::session::{AccessToken, Generation, GrantKind, GrantToken, SessionId};
 use crate::store::{Ending, Target};
 
@@ -43,6 +43,7 @@ impl Inner {
         }
         let now = self.clock.now();
         let event = about(self.event(EventKind::Revoked, REASON)?, &session);
+        let event = Event { actor: Actor::Client, ..event };
         let ended = self.store.revoke(Ending::of(Target::Session(session.id), REASON, now, event)).await?;
         self.liveness.note(&ended, now);
         Ok(())

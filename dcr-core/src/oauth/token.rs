@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::pkce::CodeChallenge;
 use super::{ScopeHierarchy, ScopeSet, scope};
-use crate::client::{ClientCredentials, CredentialFault, Expected};
+use crate::client::{ClientCredentials, CredentialFault, Expected, Platform};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
-use crate::record::{Event, EventKind};
+use crate::record::{Event, EventKind, Step};
 use crate::seal::b64;
 use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session, Subject};
 use crate::store::{Advance, Advanced, CatchUp, Ending, EventQuery, Target};
@@ -54,23 +54,36 @@ impl Inner {
     /// `POST /oauth/token`.
     pub(crate) async fn token(&self, headers: &HeaderMap, form: &Params) -> Result<TokenResponse, Refusal> {
         check_form(form)?;
-        match required(form, "grant_type")? {
-            "authorization_code" => self.redeem(&ClientCredentials::read(headers, form)?, form).await,
-            "refresh_token" => self.refresh(&ClientCredentials::read(headers, form)?, form).await,
-            "client_credentials" if self.may_have_machines().await? => {
-                self.machine_token(&ClientCredentials::read(headers, form)?, form).await
-            }
-            _ => Err(Reason::GrantTypeUnsupported.into()),
-        }
+        let step = match required(form, "grant_type")? {
+            "authorization_code" => Step::Code,
+            "refresh_token" => Step::Refresh,
+            "client_credentials" if self.may_have_machines().await? => Step::Machine,
+            _ => return Err(Reason::GrantTypeUnsupported.into()),
+        };
+        let client = ClientCredentials::read(headers, form)?;
+        let mut platform = None;
+        let answered = match step {
+            Step::Code => self.redeem(&client, form, &mut platform).await,
+            Step::Refresh => self.refresh(&client, form, &mut platform).await,
+            _ => self.machine_token(&client, form).await,
+        };
+        self.count(step, platform.as_ref(), answered.as_ref().err().map(Refusal::reason));
+        answered
     }
 
-    /// Generation 0: the authorization code.
-    async fn redeem(&self, client: &ClientCredentials, form: &Params) -> Result<TokenResponse, Refusal> {
+    /// Generation 0: the authorization code. `seen` becomes the platform, once it is known.
+    async fn redeem(
+        &self,
+        client: &ClientCredentials,
+        form: &Params,
+        seen: &mut Option<Platform>,
+    ) -> Result<TokenResponse, Refusal> {
         let code = required(form, "code")?;
         let Some(grant) = GrantToken::open(code, GrantKind::Code, &self.ring) else {
             return Err(self.no_such_grant(client, Reason::CodeInvalid).await?);
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
+        *seen = Some(session.platform.clone());
         if client.id != session.client_id {
             return Err(of_another("client_id"));
         }
@@ -125,13 +138,19 @@ impl Inner {
         Ok(Reason::CodeReplayed.into())
     }
 
-    /// Generation n: a refresh token.
-    async fn refresh(&self, client: &ClientCredentials, form: &Params) -> Result<TokenResponse, Refusal> {
+    /// Generation n: a refresh token. `seen` becomes the platform, once it is known.
+    async fn refresh(
+        &self,
+        client: &ClientCredentials,
+        form: &Params,
+        seen: &mut Option<Platform>,
+    ) -> Result<TokenResponse, Refusal> {
         let token = required(form, "refresh_token")?;
         let Some(grant) = GrantToken::open(token, GrantKind::Refresh, &self.ring) else {
             return Err(self.no_such_grant(client, Reason::RefreshInvalid).await?);
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
+        *seen = Some(session.platform.clone());
         if client.id != session.client_id {
             self.anomaly(&session, Reason::RefreshOtherClient).await;
             return Err(Reason::RefreshOtherClient.into());

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, EventKind};
+use super::{Actor, Event, EventKind};
 use crate::client::{ClientId, Platform};
 
 /// A line that is no event.
@@ -29,6 +29,10 @@ struct Line {
     client_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     platform: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    actor: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
 }
 
 impl Event {
@@ -59,6 +63,8 @@ impl Event {
             session: self.session.as_ref().map(text),
             client_id: self.client_id.as_ref().map(text),
             platform: self.platform.as_ref().map(text),
+            actor: (self.actor != Actor::Unknown).then(|| self.actor.to_string()),
+            reference: self.reference.as_ref().map(text),
         };
         // A struct of texts always serialises.
         serde_json::to_string(&line).unwrap_or_default()
@@ -85,6 +91,8 @@ impl Event {
             session: optional("session", line.session.as_deref())?,
             client_id: client_id.map_err(|error| NotAnEvent(error.to_string()))?,
             platform: line.platform.as_deref().map(Platform::named),
+            actor: optional("actor", line.actor.as_deref())?.unwrap_or_default(),
+            reference: optional("reference", line.reference.as_deref())?,
             ..Self::new(parsed("id", &line.id)?, parsed("time", &line.at)?, kind)
         })
     }
@@ -106,6 +114,8 @@ mod tests {
                 session: Some(SessionId::from_bytes([3; 16])),
                 client_id: Some(ClientId::new("a'b\"c").unwrap()),
                 platform: Some(Platform::other()),
+                actor: Actor::Token,
+                reference: "ABCD-1234".parse().ok(),
                 ..Event::new(EventId::from_bytes([1; 16]), Timestamp::from_unix_micros(1_700_000_000_123_456), kind)
             };
             let line = event.to_json();
@@ -123,6 +133,8 @@ mod tests {
             ("1970", "soon", "time"),
             ("revoked", "forgiven", "kind"),
             ("{", "{\"session\":\"ses_1\",", "session"),
+            ("{", "{\"actor\":\"ada\",", "actor"),
+            ("{", "{\"reference\":\"?\",", "reference"),
             ("{", "{\"colour\":\"red\",", "colour"),
             ("{", "", "expected"),
         ] {

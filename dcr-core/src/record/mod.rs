@@ -1,11 +1,24 @@
 //! The record: typed events of what happened to users, connections and sessions.
 //!
-//! Stored events begin after login (I-1: an anonymous request writes no row). What is refused before that is logged
-//! through `tracing` with the same stable reasons and the reference that the refusal page shows.
+//! Stored events begin after login (I-1: an anonymous request writes no row). What is refused before that is counted
+//! ([`FunnelCount`]), logged through `tracing` with the same stable reasons and the reference that the refusal page shows,
+//! and kept in memory for a while ([`RecentRefusal`]).
 
+mod actor;
+mod funnel;
 mod json;
+mod recent;
+mod reference;
+mod retention;
 
+pub use self::actor::Actor;
+pub(crate) use self::funnel::Funnel;
+pub use self::funnel::{FunnelCount, Step};
 pub use self::json::NotAnEvent;
+pub(crate) use self::recent::Recent;
+pub use self::recent::RecentRefusal;
+pub use self::reference::Reference;
+pub use self::retention::{Retention, RetentionError};
 use crate::client::{ClientId, Platform};
 use crate::clock::Timestamp;
 use crate::session::{ConnectionId, EventId, SessionId, UserId};
@@ -41,12 +54,14 @@ pub enum EventKind {
     ClientPinned,
     /// A registered client changed its registration, or deleted it (RFC 7592).
     ClientChanged,
+    /// A person was erased: rows are gone, events no longer say whose they were.
+    Erased,
     /// Something that should not happen: a replay, a token ahead of its row, another client's token.
     Anomaly,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::SignedIn,
         Self::Adopted,
         Self::Refused,
@@ -60,8 +75,18 @@ impl EventKind {
         Self::MachineSignedIn,
         Self::ClientPinned,
         Self::ClientChanged,
+        Self::Erased,
         Self::Anomaly,
     ];
+
+    /// Who brings such an event about, where the engine writes it and nothing else is known.
+    pub(crate) const fn usual_actor(self) -> Actor {
+        match self {
+            Self::SignedIn | Self::Adopted | Self::Refused => Actor::Person,
+            Self::MachineSignedIn | Self::ClientChanged => Actor::Client,
+            _ => Actor::Engine,
+        }
+    }
 
     /// Its stable name.
     #[must_use]
@@ -80,6 +105,7 @@ impl EventKind {
             Self::MachineSignedIn => "machine_signed_in",
             Self::ClientPinned => "client_pinned",
             Self::ClientChanged => "client_changed",
+            Self::Erased => "erased",
             Self::Anomaly => "anomaly",
         }
     }
@@ -113,6 +139,10 @@ pub struct Event {
     pub client_id: Option<ClientId>,
     /// The platform.
     pub platform: Option<Platform>,
+    /// Who did it.
+    pub actor: Actor,
+    /// What a page showed the person, so that they can be helped.
+    pub reference: Option<Reference>,
 }
 
 impl Event {
@@ -129,6 +159,8 @@ impl Event {
             session: None,
             client_id: None,
             platform: None,
+            actor: Actor::Unknown,
+            reference: None,
         }
     }
 

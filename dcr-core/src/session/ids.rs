@@ -105,6 +105,10 @@ pub(crate) const USER_ID_PREFIX: &str = "usr_";
 /// The prefix of the `sub` of machine clients; no client id may begin with it either.
 pub(crate) const MACHINE_ID_PREFIX: &str = "svc_";
 
+/// How what follows the prefix begins of a person who was erased. As long as a hash: no hash in four thousand thousand
+/// million begins so.
+const ERASED: &str = "erased-";
+
 /// A user: `usr_` and SHA-256 over a label, the upstream issuer, the tenant and the object id. Never keyed, never
 /// rotated, never an e-mail address (ME-8). This is the `sub` of access tokens. In those of a machine client, which has
 /// tokens without a person, it begins with `svc_`; no row belongs to it.
@@ -120,6 +124,17 @@ impl UserId {
     }
 
     /// The `sub` of the machine client that `issuer`, this server, knows as `client_id`.
+    /// What stands for a person on the record who was erased. It is random.
+    pub(crate) fn of_erased(random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
+        Ok(Self(format!("{USER_ID_PREFIX}{ERASED}{}", b64(&bytes::<27>(random)?))))
+    }
+
+    /// Whether it stands for a person who was erased.
+    #[must_use]
+    pub fn is_erased(&self) -> bool {
+        self.0.strip_prefix(USER_ID_PREFIX).is_some_and(|rest| rest.starts_with(ERASED))
+    }
+
     pub(crate) fn of_machine(issuer: &str, client_id: &str) -> Self {
         let hash = digest("dcr/v1/machine", &[issuer.as_bytes(), client_id.as_bytes()]);
         Self(format!("{MACHINE_ID_PREFIX}{}", b64(&hash)))
@@ -174,6 +189,14 @@ mod tests {
         assert_eq!(early.to_string().parse(), Ok(early));
         assert_eq!(early.to_string().to_uppercase().parse::<SessionId>(), Err(NotAnId));
         assert_eq!(early.to_string().parse::<ConnectionId>(), Err(NotAnId));
+    }
+
+    #[test]
+    fn who_was_erased_is_told_from_everybody_else() {
+        let erased = UserId::of_erased(&SystemRandom).unwrap();
+        assert!(erased.is_erased() && !UserId::derive("i", "t", "o").is_erased());
+        assert_eq!(erased.as_str().parse(), Ok(erased.clone()));
+        assert_ne!(erased, UserId::of_erased(&SystemRandom).unwrap());
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 
 use super::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
-    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
+    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
 };
-use crate::client::{ClientId, ImportedClient, StoredClient};
+use crate::client::{ClientId, ImportedClient, Platform, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::Event;
+use crate::record::{Actor, Event, EventKind, FunnelCount, Step};
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
 
@@ -43,7 +43,12 @@ struct Tables {
     recovery_until: Option<Timestamp>,
     clients: BTreeMap<ClientId, StoredClient>,
     used_up: BTreeMap<[u8; 32], Timestamp>,
+    /// Sessions that were erased, and when they ended.
+    erased: BTreeMap<SessionId, Timestamp>,
+    funnel: BTreeMap<FunnelKey, u64>,
 }
+
+type FunnelKey = (Timestamp, Platform, Step, String);
 
 impl MemoryStore {
     /// An empty store.
@@ -129,7 +134,8 @@ impl Store for MemoryStore {
 
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         let tables = self.tables()?;
-        let ended = tables.sessions.values().filter_map(|s| Some((s.id, s.ended.as_ref()?.at)));
+        let erased = tables.erased.iter().map(|(id, at)| (*id, *at));
+        let ended = tables.sessions.values().filter_map(|s| Some((s.id, s.ended.as_ref()?.at))).chain(erased);
         Ok(ended.filter(|(_, at)| *at >= since).map(|(session, at)| Revocation { session, at }).collect())
     }
 
@@ -199,12 +205,10 @@ impl Store for MemoryStore {
         let tables = self.tables()?;
         let fits = |user: &&User| match &query.matching {
             None => true,
-            Some(UserMatch::Id(id)) => user.id == *id,
-            Some(UserMatch::ObjectId(id)) => user.object_id == *id,
-            Some(UserMatch::Email(email)) => user.email.as_ref().is_some_and(|e| e.eq_ignore_ascii_case(email)),
             Some(UserMatch::ClientId(id)) => {
                 tables.connections.values().any(|c| c.user == user.id && c.aliases.contains(id))
             }
+            Some(matching) => matching.fits(user),
         };
         let limit = usize::try_from(query.limit.clamp(1, 1_000)).unwrap_or(1);
         let after = |user: &&User| query.after.as_ref().is_none_or(|after| user.id > *after);
@@ -216,6 +220,10 @@ impl Store for MemoryStore {
         let mut found: Vec<_> = tables.connections.values().filter(|c| c.user == *user).cloned().collect();
         found.sort_by_key(|c| (c.created_at, c.id));
         Ok(found)
+    }
+
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+        Ok(self.tables()?.connections.get(&id).cloned())
     }
 
     async fn sessions_of(&self, connection: ConnectionId) -> Result<Vec<Session>, StoreError> {
@@ -267,16 +275,67 @@ impl Store for MemoryStore {
 
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError> {
         let tables = self.tables()?;
-        let fits = |event: &&Event| {
-            query.user.as_ref().is_none_or(|user| event.user.as_ref() == Some(user))
-                && query.session.is_none_or(|session| event.session == Some(session))
-                && query.since.is_none_or(|since| event.at >= since)
-                && query.before.is_none_or(|before| (event.at, event.id) < before)
-        };
-        let mut found: Vec<_> = tables.events.values().filter(fits).cloned().collect();
+        let mut found: Vec<_> = tables.events.values().filter(|event| query.fits(event)).cloned().collect();
         found.sort_by_key(|event| std::cmp::Reverse((event.at, event.id)));
         found.truncate(usize::try_from(query.limit.clamp(1, 1_000)).unwrap_or(1));
         Ok(found)
+    }
+
+    async fn erase(&self, erasure: Erasure) -> Result<Erased, StoreError> {
+        self.tables()?.erase(erasure)
+    }
+
+    async fn add_counts(&self, counts: &[FunnelCount]) -> Result<(), StoreError> {
+        let mut tables = self.tables()?;
+        for FunnelCount { hour, platform, step, outcome, count } in counts.iter().cloned() {
+            let sum = tables.funnel.entry((hour, platform, step, outcome)).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        Ok(())
+    }
+
+    async fn funnel(&self, query: &FunnelQuery) -> Result<Vec<FunnelCount>, StoreError> {
+        let tables = self.tables()?;
+        // By their names, as databases sort them.
+        let named = |(hour, platform, step, outcome): &FunnelKey| {
+            (*hour, platform.as_str().to_owned(), step.as_str(), outcome.clone())
+        };
+        let fits = |(key, _): &(&FunnelKey, &u64)| {
+            query.since.is_none_or(|since| key.0 >= since)
+                && query.until.is_none_or(|until| key.0 < until)
+                && query.after.as_ref().is_none_or(|after| named(key) > named(after))
+        };
+        let mut found: Vec<_> = tables.funnel.iter().filter(fits).collect();
+        found.sort_by_key(|(key, _)| named(key));
+        found.truncate(usize::try_from(query.limit.clamp(1, 1_000)).unwrap_or(1));
+        let count = |((hour, platform, step, outcome), count): (&FunnelKey, &u64)| FunnelCount {
+            hour: *hour,
+            platform: platform.clone(),
+            step: *step,
+            outcome: outcome.clone(),
+            count: *count,
+        };
+        Ok(found.into_iter().map(count).collect())
+    }
+
+    async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
+        let mut guard = self.tables()?;
+        let tables = &mut *guard;
+        let mut swept = 0;
+        tables.events.retain(|_, event| {
+            let is_asked_for = event.kind == EventKind::Recovered
+                && event.session.is_some_and(|session| tables.sessions.contains_key(&session));
+            let goes = event.at < before && swept < limit && !is_asked_for;
+            swept += u32::from(goes);
+            !goes
+        });
+        let mut left = limit;
+        tables.funnel.retain(|(hour, ..), _| {
+            let goes = *hour < before && left > 0;
+            left -= u32::from(goes);
+            !goes
+        });
+        Ok(swept)
     }
 
     async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
@@ -294,6 +353,12 @@ impl Store for MemoryStore {
         let mut left = limit.saturating_mul(10);
         tables.used_up.retain(|_, until| {
             let goes = *until < before && left > 0;
+            left -= u32::from(goes);
+            !goes
+        });
+        let mut left = limit.saturating_mul(10);
+        tables.erased.retain(|_, ended_at| {
+            let goes = *ended_at < before && left > 0;
             left -= u32::from(goes);
             !goes
         });
@@ -482,6 +547,51 @@ impl Tables {
         }
         self.users.entry(user.id.clone()).or_insert(user);
         Ok(imported)
+    }
+
+    fn erase(&mut self, erasure: Erasure) -> Result<Erased, StoreError> {
+        let Erasure { user, marker, now, event } = erasure;
+        let sessions: BTreeMap<SessionId, Timestamp> = self
+            .sessions
+            .values()
+            .filter(|session| session.user == user)
+            .map(|session| (session.id, session.ended.as_ref().map_or(now, |end| end.at)))
+            .collect();
+        let connections: BTreeSet<_> = self.connections.values().filter(|c| c.user == user).map(|c| c.id).collect();
+        let is_theirs = |event: &Event| {
+            event.user.as_ref() == Some(&user)
+                || event.session.is_some_and(|session| sessions.contains_key(&session))
+                || event.connection.is_some_and(|connection| connections.contains(&connection))
+        };
+        let theirs: Vec<EventId> = self.events.values().filter(|event| is_theirs(event)).map(|e| e.id).collect();
+        let aliases = self.alias_used_at.keys().filter(|(connection, _)| connections.contains(connection)).count();
+        let erased = Erased {
+            user: self.users.contains_key(&user),
+            sessions: sessions.keys().copied().collect(),
+            connections: connections.len() as u64,
+            aliases: aliases as u64,
+            events: theirs.len() as u64,
+        };
+        if !erased.changed() {
+            return Ok(erased);
+        }
+        self.write(vec![event])?;
+        for id in theirs {
+            if let Some(event) = self.events.get_mut(&id) {
+                event.user = Some(marker.clone());
+                (event.connection, event.session, event.client_id) = (None, None, None);
+            }
+        }
+        let them = Actor::Admin(user.clone());
+        for event in self.events.values_mut().filter(|event| event.actor == them) {
+            event.actor = Actor::Admin(marker.clone());
+        }
+        self.sessions.retain(|id, _| !sessions.contains_key(id));
+        self.erased.extend(sessions);
+        self.alias_used_at.retain(|(connection, _), _| !connections.contains(connection));
+        self.connections.retain(|id, _| !connections.contains(id));
+        self.users.remove(&user);
+        Ok(erased)
     }
 
     fn not_ended(&self, ending: &Ending) -> Vec<SessionId> {

@@ -28,7 +28,7 @@ use async_trait::async_trait;
 pub use self::memory::MemoryStore;
 use crate::client::{ClientId, ImportedClient, Platform, SoftwareKey, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::Event;
+use crate::record::{Event, EventKind, FunnelCount, Reference, Step};
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 
@@ -365,6 +365,27 @@ pub enum UserMatch {
     Email(String),
     /// Everybody who has a connection that was seen with this client id, byte for byte.
     ClientId(ClientId),
+    /// Everybody whose name, e-mail address or object id has this text in it; upper and lower case of ASCII letters are
+    /// alike. Reads the whole table: for an operator who looks for somebody, and for no request of a stranger.
+    Text(String),
+}
+
+impl UserMatch {
+    /// Whether `user` is meant, as far as a user's own row says: [`UserMatch::ClientId`] asks for more.
+    #[must_use]
+    pub fn fits(&self, user: &User) -> bool {
+        match self {
+            Self::Id(id) => user.id == *id,
+            Self::ObjectId(id) => user.object_id == *id,
+            Self::Email(email) => user.email.as_ref().is_some_and(|own| own.eq_ignore_ascii_case(email)),
+            Self::ClientId(_) => true,
+            Self::Text(text) => {
+                let text = text.to_ascii_lowercase();
+                let has = |own: &str| own.to_ascii_lowercase().contains(&text);
+                [user.name.as_deref(), user.email.as_deref(), Some(&user.object_id)].into_iter().flatten().any(has)
+            }
+        }
+    }
 }
 
 /// Which users to read, in the order of their ids.
@@ -387,12 +408,99 @@ pub struct EventQuery {
     pub user: Option<UserId>,
     /// Only this session's.
     pub session: Option<SessionId>,
+    /// Only this connection's.
+    pub connection: Option<ConnectionId>,
+    /// Only this client id's, byte for byte.
+    pub client_id: Option<ClientId>,
+    /// Only this platform's, byte for byte.
+    pub platform: Option<Platform>,
+    /// Only of this kind.
+    pub kind: Option<EventKind>,
+    /// Only with this reason, byte for byte.
+    pub reason: Option<String>,
+    /// Only the one of which a page showed this reference.
+    pub reference: Option<Reference>,
     /// At or after this time.
     pub since: Option<Timestamp>,
+    /// Before this time.
+    pub until: Option<Timestamp>,
     /// Only those that come after this one, newest first: where the page before ended.
     pub before: Option<(Timestamp, EventId)>,
     /// At most so many; stores clamp it to 1 to 1,000 (OP-3).
     pub limit: u32,
+}
+
+impl EventQuery {
+    /// Whether `event` is one of those that are asked for, [`EventQuery::limit`] aside.
+    #[must_use]
+    pub fn fits(&self, event: &Event) -> bool {
+        fn same<T: PartialEq>(wanted: Option<&T>, own: Option<&T>) -> bool {
+            wanted.is_none() || wanted == own
+        }
+        same(self.user.as_ref(), event.user.as_ref())
+            && same(self.session.as_ref(), event.session.as_ref())
+            && same(self.connection.as_ref(), event.connection.as_ref())
+            && same(self.client_id.as_ref(), event.client_id.as_ref())
+            && same(self.platform.as_ref(), event.platform.as_ref())
+            && same(self.kind.as_ref(), Some(&event.kind))
+            && same(self.reason.as_ref(), Some(&event.reason))
+            && same(self.reference.as_ref(), event.reference.as_ref())
+            && self.since.is_none_or(|since| event.at >= since)
+            && self.until.is_none_or(|until| event.at < until)
+            && self.before.is_none_or(|before| (event.at, event.id) < before)
+    }
+}
+
+/// Which funnel counts to read, in the order of their hours, platforms, steps and outcomes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain query")]
+pub struct FunnelQuery {
+    /// Of hours that began at or after this time.
+    pub since: Option<Timestamp>,
+    /// Of hours that began before this time.
+    pub until: Option<Timestamp>,
+    /// Only those that come after this one, whose count is of no matter: where the page before ended.
+    pub after: Option<(Timestamp, Platform, Step, String)>,
+    /// At most so many; stores clamp it to 1 to 1,000 (OP-3).
+    pub limit: u32,
+}
+
+/// What [`Store::erase`] does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct Erasure {
+    /// Who is erased.
+    pub user: UserId,
+    /// What stands for them on the record from now on.
+    pub marker: UserId,
+    /// The time of the end of sessions that had not ended.
+    pub now: Timestamp,
+    /// Written with the transaction, if it changes anything.
+    pub event: Event,
+}
+
+/// What a [`Store::erase`] changed. Nothing: nothing was known of that user, and nothing was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it")]
+pub struct Erased {
+    /// Whether there was a row of the user.
+    pub user: bool,
+    /// The sessions that are gone, ended ones included.
+    pub sessions: Vec<SessionId>,
+    /// How many connections are gone.
+    pub connections: u64,
+    /// How many client ids of them are gone.
+    pub aliases: u64,
+    /// How many events no longer say whose they were.
+    pub events: u64,
+}
+
+impl Erased {
+    /// Whether anything was known of the user.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        self.user || self.events > 0
+    }
 }
 
 /// Where the engine keeps what it must remember. See the [module](self) for the contract.
@@ -451,7 +559,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError>;
 
-    /// Sessions whose end was stamped at or after `since`.
+    /// Sessions whose end was stamped at or after `since`; those that an erasure took away included.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -545,6 +653,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn connections_of(&self, user: &UserId) -> Result<Vec<Connection>, StoreError>;
 
+    /// One connection with its aliases.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn connection(&self, id: ConnectionId) -> Result<Option<Connection>, StoreError>;
+
     /// A connection's sessions, oldest first, ended ones included until they are swept.
     ///
     /// # Errors
@@ -575,8 +689,38 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn events(&self, query: &EventQuery) -> Result<Vec<Event>, StoreError>;
 
+    /// In one transaction: deletes the user with their connections, aliases and sessions; on every event of the user, of one
+    /// of the connections or of one of the sessions, puts `marker` in the place of the user and takes connection, session
+    /// and client id away; puts it in the place of the user where they are the actor; and writes the event if there was
+    /// anything. The sessions are in the feed of [`Store::revocations_since`] until they are swept. Blocks stay: of a user
+    /// they hold a hash, and who was kept out is not let in by this.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was written.
+    async fn erase(&self, erasure: Erasure) -> Result<Erased, StoreError>;
+
+    /// Adds to the funnel counts, whole or not at all. No two of `counts` are of the same hour, platform, step and outcome.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nothing was added, or it was and the answer was lost.
+    async fn add_counts(&self, counts: &[FunnelCount]) -> Result<(), StoreError>;
+
+    /// Reads funnel counts.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn funnel(&self, query: &FunnelQuery) -> Result<Vec<FunnelCount>, StoreError>;
+
+    /// Deletes at most `limit` events of before `before`, and at most as many funnel counts of hours that began before then.
+    /// A recovery of a session that is still there stays: the token endpoint asks for it. Answers how many events; fewer
+    /// than `limit` means that no more were left.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError>;
+
     /// Deletes at most `limit` sessions that lapsed or ended before `before`, and at most ten times as many uses that need not
-    /// be remembered since then. Answers how many sessions; fewer than `limit` means that no more were left.
+    /// be remembered since then, and as many ends of sessions that were erased before then. Answers how many sessions; fewer than `limit` means that no more were left.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -1,6 +1,7 @@
 //! `dcr revoke`, `block`, `unblock`, `sweep`: ending what somebody may do.
 
 use clap::{Args, ValueEnum};
+use dcr_core::record::Retention;
 use dcr_core::session::User;
 use dcr_core::store::Target;
 use dcr_core::upstream::{Groups, Roles};
@@ -74,6 +75,10 @@ pub(super) struct Unblock {
 
 #[derive(Args)]
 pub(super) struct Sweep {
+    /// How many days events and funnel counts are kept, or `forever`: as the servers are set
+    #[arg(long, env = "DCR_EVENT_RETENTION", value_name = "DAYS", default_value = "400")]
+    event_retention: Retention,
+
     /// Only say how many there are
     #[arg(long)]
     dry_run: bool,
@@ -107,7 +112,7 @@ impl Named {
 }
 
 /// The person that is meant. One who never signed in here can be blocked by user id.
-async fn person(database: &Database, value: &str) -> Result<User, Failure> {
+pub(super) async fn person(database: &Database, value: &str) -> Result<User, Failure> {
     let Ok(who) = value.parse::<Who>();
     let found = who.person(&*database.store).await;
     match (found, who) {
@@ -228,6 +233,17 @@ impl Sweep {
         }
         drop(progress);
         out.line(format_args!("deleted {}", count(swept, "session")))?;
+        let (operator, mut swept) = (database.operator.clone().keep_events(self.event_retention), 0_usize);
+        loop {
+            let batch = operator.sweep_record(BATCH).await?;
+            swept += batch as usize;
+            if batch < BATCH {
+                break;
+            }
+        }
+        if swept > 0 {
+            out.line(format_args!("deleted {}", count(swept, "event")))?;
+        }
         Ok(())
     }
 }

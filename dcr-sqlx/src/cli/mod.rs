@@ -18,6 +18,8 @@
 
 mod doctor;
 mod end;
+mod erase;
+mod funnel;
 mod import;
 mod pin;
 mod recover;
@@ -30,6 +32,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Parser, Subcommand};
+use dcr_core::record::Actor;
 use dcr_core::store::StoreError;
 use dcr_core::{Operator, OperatorError, SystemClock, SystemRandom};
 
@@ -86,7 +89,14 @@ enum Command {
     Unpin(pin::Unpin),
     /// Lists clients that are pinned here, and those that changed or deleted their registration
     Clients(pin::Clients),
-    /// Deletes sessions that ended or lapsed long ago
+    /// Says which platform comes how far: requests by platform, step and outcome
+    Funnel(funnel::Funnel),
+    /// Erases a person: rows go, and the record no longer says whose events they were
+    ///
+    /// Prints a receipt. A block stays, words that were given as a reason stay, and backups and exported events are yours to
+    /// delete. Who signs in again is known again: block them first to end both.
+    Erase(erase::Erase),
+    /// Deletes sessions that ended or lapsed long ago, and events that need not be kept
     Sweep(end::Sweep),
     /// After a backup was restored or a failover lost writes: ends again what had been ended, then lets sessions go on
     ///
@@ -150,6 +160,7 @@ impl Database {
     async fn with(url: &str, tables: Tables) -> Result<Self, Failure> {
         let store = open(url, tables).await?;
         let operator = Operator::new(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom));
+        let operator = operator.acting_as(Actor::Command);
         Ok(Self { store, operator })
     }
 }
@@ -194,6 +205,8 @@ async fn run(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Command::Pin(pin) => pin.run(url, out).await,
         Command::Unpin(unpin) => unpin.run(&Database::open(url).await?, out).await,
         Command::Clients(clients) => clients.run(&Database::open(url).await?, out).await,
+        Command::Funnel(funnel) => funnel.run(&Database::open(url).await?, out).await,
+        Command::Erase(erase) => erase.run(&Database::open(url).await?, out).await,
         Command::Sweep(sweep) => sweep.run(&Database::open(url).await?, out).await,
         Command::Recover(recover) => recover.run(url, out).await,
         Command::Secret(secrets) => secrets.run(url, out).await,

@@ -1,10 +1,11 @@
 //! `dcr users`, `connections`, `sessions`, `events`: who has access, and what happened.
 
 use clap::Args;
-use dcr_core::Timestamp;
+use dcr_core::record::{EventKind, Reference};
 use dcr_core::session::{Connection, Session, User};
 use dcr_core::store::EventQuery;
 use dcr_core::upstream::Groups;
+use dcr_core::{ClientId, Platform, Timestamp};
 use serde::Serialize;
 
 use super::terminal::{JsonList, Out, Table, count, short, shown};
@@ -58,9 +59,41 @@ pub(super) struct Events {
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
 
+    /// Only from before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<Timestamp>,
+
+    /// Only of this kind, such as refused, revoked or signed_in
+    #[arg(long, value_parser = kind)]
+    kind: Option<EventKind>,
+
+    /// Only with exactly this reason
+    #[arg(long)]
+    reason: Option<String>,
+
+    /// Only of this platform
+    #[arg(long)]
+    platform: Option<String>,
+
+    /// Only with exactly this client id
+    #[arg(long, value_name = "ID", value_parser = client_id)]
+    client_id: Option<ClientId>,
+
+    /// Only the one with this reference, which a page showed
+    #[arg(long)]
+    reference: Option<Reference>,
+
     /// At most so many
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
+}
+
+fn client_id(text: &str) -> Result<ClientId, dcr_core::ClientIdError> {
+    ClientId::new(text)
+}
+
+fn kind(name: &str) -> Result<EventKind, &'static str> {
+    EventKind::from_name(name).ok_or("no kind of event; `dcr events --limit 5` shows some")
 }
 
 #[derive(Serialize)]
@@ -299,15 +332,34 @@ impl Events {
     pub(super) async fn run(&self, database: &Database, out: &mut Out) -> Result<(), Failure> {
         let store = &*database.store;
         let user = match &self.who {
-            Some(Who::Session(_)) | None => None,
+            Some(Who::Session(_) | Who::Connection(_)) | None => None,
+            // Also somebody who was only ever refused, or erased: no row is of them.
+            Some(Who::User(id)) => Some(id.clone()),
             Some(who) => Some(who.person(store).await?.id),
+        };
+        let connection = match &self.who {
+            Some(Who::Connection(id)) => Some(*id),
+            _ => None,
         };
         let session = match &self.who {
             Some(Who::Session(id)) => Some(*id),
             _ => None,
         };
         let mut rest = self.limit.unwrap_or(u32::MAX);
-        let mut query = EventQuery { user, session, since: self.since, before: None, limit: PAGE };
+        let mut query = EventQuery {
+            user,
+            session,
+            connection,
+            client_id: self.client_id.clone(),
+            platform: self.platform.as_deref().map(Platform::named),
+            kind: self.kind,
+            reason: self.reason.clone(),
+            reference: self.reference,
+            since: self.since,
+            until: self.until,
+            before: None,
+            limit: PAGE,
+        };
         while rest > 0 {
             let page = store.events(&query).await?;
             for event in page.iter().take(rest as usize) {

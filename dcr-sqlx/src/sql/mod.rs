@@ -29,13 +29,24 @@ use session_columns;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! event_columns {
     () => {
-        "event_id, at, kind, reason, user_id, connection_id, session_id, client_id, platform"
+        "event_id, at, kind, reason, user_id, connection_id, session_id, client_id, platform, actor, reference"
     };
 }
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use event_columns;
 
-/// The same of a user.
+/// Of an event: it is no recovery of a session that is still there, which the token endpoint asks for.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+macro_rules! not_asked_for {
+    () => {
+        "(kind <> 'recovered' OR NOT EXISTS \
+         (SELECT 1 FROM dcr_sessions WHERE dcr_sessions.session_id = dcr_events.session_id))"
+    };
+}
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use not_asked_for;
+
+/// The columns of a user, in that order.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! user_columns {
     () => {

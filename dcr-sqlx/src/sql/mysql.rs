@@ -12,7 +12,7 @@ use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::question_marks::ALIKE;
-use super::{user_columns, users};
+use super::{not_asked_for, user_columns, users};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The sessions of a target that have not ended, locked.
@@ -101,6 +101,16 @@ impl Dialect for MySql {
             ascii_lowercase!("?"),
             " AND user_id > ? ORDER BY user_id LIMIT ?"
         ),
+        // Case is folded in more than ASCII, since these are no bytes.
+        users_by_text: users!(
+            "LOCATE(LOWER(?), LOWER(CONCAT_WS('\\n', COALESCE(name, ''), COALESCE(email, ''), object_id))) > 0 AND "
+        ),
+        add_count: "INSERT INTO dcr_funnel (hour, platform, step, outcome, number) VALUES (?, ?, ?, ?, ?) \
+             ON DUPLICATE KEY UPDATE number = number + VALUES(number)",
+        sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = ? ORDER BY session_id FOR UPDATE",
+        sweep_erased: "DELETE FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?",
+        sweep_events: concat!("DELETE FROM dcr_events WHERE at < ? AND ", not_asked_for!(), " ORDER BY at LIMIT ?"),
+        sweep_funnel: "DELETE FROM dcr_funnel WHERE hour < ? LIMIT ?",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
              ON DUPLICATE KEY UPDATE until_at = VALUES(until_at)",
 

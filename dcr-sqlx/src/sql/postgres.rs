@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::Postgres;
 use sqlx::error::DatabaseError;
 
-use super::{event_columns, not_imported, session_columns, user_columns};
+use super::{event_columns, not_asked_for, not_imported, session_columns, user_columns};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// A transaction, and how long it may wait: for a lock, in one statement, and for us. `LOCAL`, since behind a proxy the
@@ -46,23 +46,33 @@ macro_rules! end {
     };
 }
 
+/// Null stands for whatever the column has, its own null included: no value that is asked for is empty.
 macro_rules! events {
-    ($filter:literal, $since:literal, $until:literal, $before:literal, $id:literal, $limit:literal) => {
+    ($filter:literal, $limit:literal) => {
         concat!(
             "SELECT ",
             event_columns!(),
             " FROM dcr_events WHERE ",
             $filter,
-            "at >= ",
-            $since,
-            " AND at <= ",
-            $until,
-            " AND (at < ",
-            $before,
-            " OR event_id < ",
-            $id,
-            ") ORDER BY at DESC, event_id DESC LIMIT ",
+            "COALESCE(user_id, '') = COALESCE($1, user_id, '') \
+             AND COALESCE(session_id, ''::bytea) = COALESCE($2, session_id, ''::bytea) \
+             AND COALESCE(connection_id, ''::bytea) = COALESCE($3, connection_id, ''::bytea) \
+             AND COALESCE(client_id, ''::bytea) = COALESCE($4, client_id, ''::bytea) \
+             AND COALESCE(platform, ''::bytea) = COALESCE($5, platform, ''::bytea) \
+             AND kind = COALESCE($6, kind) AND reason = COALESCE($7, reason) \
+             AND COALESCE(reference, '') = COALESCE($8, reference, '') \
+             AND at >= $9 AND at <= $10 AND (at < $11 OR event_id < $12) ORDER BY at DESC, event_id DESC LIMIT ",
             $limit
+        )
+    };
+}
+
+/// On events that fit, a marker in the place of the user, and nothing else that leads to them.
+macro_rules! erase_events {
+    ($filter:literal) => {
+        concat!(
+            "UPDATE dcr_events SET user_id = $1, connection_id = NULL, session_id = NULL, client_id = NULL WHERE ",
+            $filter
         )
     };
 }
@@ -132,7 +142,7 @@ impl Dialect for Postgres {
         add_event: concat!(
             "INSERT INTO dcr_events (",
             event_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         ),
 
         session: concat!("SELECT ", session_columns!(), " FROM dcr_sessions WHERE session_id = $1"),
@@ -163,7 +173,8 @@ impl Dialect for Postgres {
         end_user: end!("user_id"),
         end_client: end!("client_id"),
         end_platform: end!("platform"),
-        ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= $1 ORDER BY ended_at, session_id",
+        ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= $1 UNION ALL \
+             SELECT session_id, ended_at FROM dcr_erased_sessions WHERE ended_at >= $2",
 
         block: "INSERT INTO dcr_blocks (kind, target) VALUES ($1, $2) ON CONFLICT (kind, target) DO NOTHING",
         unblock: "DELETE FROM dcr_blocks WHERE kind = $1 AND target = $2",
@@ -172,6 +183,9 @@ impl Dialect for Postgres {
         connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
              a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
              WHERE c.user_id = $1 ORDER BY c.created_at, c.connection_id, a.first_used_at, a.client_id",
+        connection: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
+             a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+             WHERE c.connection_id = $1 ORDER BY a.first_used_at, a.client_id",
         sessions_of: concat!(
             "SELECT ",
             session_columns!(),
@@ -182,10 +196,43 @@ impl Dialect for Postgres {
              (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
              (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
              (SELECT COUNT(*) FROM dcr_spent)",
-        events: events!("", "$1", "$2", "$3", "$4", "$5"),
-        events_of_user: events!("user_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
-        events_of_session: events!("session_id = $1 AND ", "$2", "$3", "$4", "$5", "$6"),
-        events_of_both: events!("user_id = $1 AND session_id = $2 AND ", "$3", "$4", "$5", "$6", "$7"),
+        events: events!("", "$13"),
+        events_of_user: events!("user_id = $13 AND ", "$14"),
+        events_of_session: events!("session_id = $13 AND ", "$14"),
+        events_of_connection: events!("connection_id = $13 AND ", "$14"),
+        events_of_client: events!("client_id = $13 AND ", "$14"),
+        events_of_reference: events!("reference = $13 AND ", "$14"),
+
+        sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = $1 ORDER BY session_id FOR UPDATE",
+        keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
+             SELECT session_id, COALESCE(ended_at, $1) FROM dcr_sessions WHERE user_id = $2",
+        erase_events_of_user: erase_events!("user_id = $2"),
+        erase_events_of_sessions: erase_events!(
+            "session_id IN (SELECT session_id FROM dcr_sessions WHERE user_id = $2)"
+        ),
+        erase_events_of_connections: erase_events!(
+            "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = $2)"
+        ),
+        erase_actor: "UPDATE dcr_events SET actor = $1 WHERE actor = $2",
+        erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = $1",
+        erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
+             (SELECT connection_id FROM dcr_connections WHERE user_id = $1)",
+        erase_connections: "DELETE FROM dcr_connections WHERE user_id = $1",
+        erase_user: "DELETE FROM dcr_users WHERE user_id = $1",
+        sweep_erased: "DELETE FROM dcr_erased_sessions WHERE session_id = ANY (ARRAY(SELECT session_id \
+             FROM dcr_erased_sessions WHERE ended_at < $1 ORDER BY ended_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
+
+        add_count: "INSERT INTO dcr_funnel (hour, platform, step, outcome, number) VALUES ($1, $2, $3, $4, $5) \
+             ON CONFLICT (hour, platform, step, outcome) DO UPDATE SET number = dcr_funnel.number + excluded.number",
+        funnel: "SELECT hour, platform, step, outcome, number FROM dcr_funnel WHERE hour >= $1 AND hour < $2 \
+             AND (hour, platform, step, outcome) > ($3, $4, $5, $6) ORDER BY hour, platform, step, outcome LIMIT $7",
+        sweep_events: concat!(
+            "DELETE FROM dcr_events WHERE event_id = ANY (ARRAY(SELECT event_id FROM dcr_events WHERE at < $1 AND ",
+            not_asked_for!(),
+            " ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED))"
+        ),
+        sweep_funnel: "DELETE FROM dcr_funnel WHERE (hour, platform, step, outcome) IN \
+             (SELECT hour, platform, step, outcome FROM dcr_funnel WHERE hour < $1 ORDER BY hour LIMIT $2)",
 
         import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id) DO NOTHING",
@@ -225,6 +272,13 @@ impl Dialect for Postgres {
         users_by_client: users!(
             "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
              ON a.connection_id = c.connection_id WHERE a.client_id = $1) AND ",
+            "$2",
+            "$3"
+        ),
+        // A byte that is no ASCII is escaped by its digits: a text of digits finds some who do not have it.
+        users_by_text: users!(
+            "position(lower(encode($1, 'escape') COLLATE \"C\") IN lower(encode(COALESCE(name, ''::bytea) || '\\x0a'::bytea \
+             || COALESCE(email, ''::bytea) || '\\x0a'::bytea || object_id, 'escape') COLLATE \"C\")) > 0 AND ",
             "$2",
             "$3"
         ),

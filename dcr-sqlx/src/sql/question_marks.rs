@@ -13,14 +13,32 @@ macro_rules! end {
     };
 }
 
+/// Null stands for whatever the column has, its own null included: no value that is asked for is empty.
 macro_rules! events {
-    ($filter:literal) => {
+    ($last:literal) => {
         concat!(
             "SELECT ",
             event_columns!(),
             " FROM dcr_events WHERE ",
-            $filter,
-            "at >= ? AND at <= ? AND (at < ? OR event_id < ?) ORDER BY at DESC, event_id DESC LIMIT ?"
+            "COALESCE(user_id, '') = COALESCE(?, user_id, '') \
+             AND COALESCE(session_id, x'') = COALESCE(?, session_id, x'') \
+             AND COALESCE(connection_id, x'') = COALESCE(?, connection_id, x'') \
+             AND COALESCE(client_id, x'') = COALESCE(?, client_id, x'') \
+             AND COALESCE(platform, x'') = COALESCE(?, platform, x'') \
+             AND kind = COALESCE(?, kind) AND reason = COALESCE(?, reason) \
+             AND COALESCE(reference, '') = COALESCE(?, reference, '') \
+             AND at >= ? AND at <= ? AND (at < ? OR event_id < ?)",
+            $last,
+            " ORDER BY at DESC, event_id DESC LIMIT ?"
+        )
+    };
+}
+/// On events that fit, a marker in the place of the user, and nothing else that leads to them.
+macro_rules! erase_events {
+    ($filter:literal) => {
+        concat!(
+            "UPDATE dcr_events SET user_id = ?, connection_id = NULL, session_id = NULL, client_id = NULL WHERE ",
+            $filter
         )
     };
 }
@@ -49,7 +67,7 @@ pub(super) const ALIKE: Statements = Statements {
         session_columns!(),
         ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ),
-    add_event: concat!("INSERT INTO dcr_events (", event_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"),
+    add_event: concat!("INSERT INTO dcr_events (", event_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 
     session: concat!("SELECT ", session_columns!(), " FROM dcr_sessions WHERE session_id = ?"),
     session_view: concat!(
@@ -72,7 +90,8 @@ pub(super) const ALIKE: Statements = Statements {
     end_user: end!("user_id"),
     end_client: end!("client_id"),
     end_platform: end!("platform"),
-    ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= ? ORDER BY ended_at, session_id",
+    ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= ? UNION ALL \
+         SELECT session_id, ended_at FROM dcr_erased_sessions WHERE ended_at >= ?",
 
     block: "",
     unblock: "DELETE FROM dcr_blocks WHERE kind = ? AND target = ?",
@@ -81,6 +100,9 @@ pub(super) const ALIKE: Statements = Statements {
     connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
          a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
          WHERE c.user_id = ? ORDER BY c.created_at, c.connection_id, a.first_used_at, a.client_id",
+    connection: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
+         a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+         WHERE c.connection_id = ? ORDER BY a.first_used_at, a.client_id",
     sessions_of: concat!(
         "SELECT ",
         session_columns!(),
@@ -92,9 +114,33 @@ pub(super) const ALIKE: Statements = Statements {
          (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
          (SELECT COUNT(*) FROM dcr_spent)",
     events: events!(""),
-    events_of_user: events!("user_id = ? AND "),
-    events_of_session: events!("session_id = ? AND "),
-    events_of_both: events!("user_id = ? AND session_id = ? AND "),
+    events_of_user: events!(" AND user_id = ?"),
+    events_of_session: events!(" AND session_id = ?"),
+    events_of_connection: events!(" AND connection_id = ?"),
+    events_of_client: events!(" AND client_id = ?"),
+    events_of_reference: events!(" AND reference = ?"),
+
+    sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = ? ORDER BY session_id",
+    keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
+         SELECT session_id, COALESCE(ended_at, ?) FROM dcr_sessions WHERE user_id = ?",
+    erase_events_of_user: erase_events!("user_id = ?"),
+    erase_events_of_sessions: erase_events!("session_id IN (SELECT session_id FROM dcr_sessions WHERE user_id = ?)"),
+    erase_events_of_connections: erase_events!(
+        "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = ?)"
+    ),
+    erase_actor: "UPDATE dcr_events SET actor = ? WHERE actor = ?",
+    erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = ?",
+    erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
+         (SELECT connection_id FROM dcr_connections WHERE user_id = ?)",
+    erase_connections: "DELETE FROM dcr_connections WHERE user_id = ?",
+    erase_user: "DELETE FROM dcr_users WHERE user_id = ?",
+    sweep_erased: "",
+
+    add_count: "",
+    funnel: "SELECT hour, platform, step, outcome, number FROM dcr_funnel WHERE hour >= ? AND hour < ? \
+         AND (hour, platform, step, outcome) > (?, ?, ?, ?) ORDER BY hour, platform, step, outcome LIMIT ?",
+    sweep_events: "",
+    sweep_funnel: "",
 
     import_user: "",
     import_connection: "",
@@ -121,6 +167,7 @@ pub(super) const ALIKE: Statements = Statements {
         "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
          ON a.connection_id = c.connection_id WHERE a.client_id = ?) AND "
     ),
+    users_by_text: "",
     census: "SELECT COUNT(CASE WHEN ended_at IS NULL AND expires_at > ? THEN 1 END), \
          COUNT(CASE WHEN ended_at IS NULL AND expires_at <= ? THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
     busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > ? \

@@ -6,7 +6,7 @@ use sqlx::Sqlite;
 use sqlx::error::DatabaseError;
 
 use super::question_marks::ALIKE;
-use super::{user_columns, users};
+use super::{not_asked_for, user_columns, users};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The sessions of a target that have not ended.
@@ -79,6 +79,20 @@ impl Dialect for Sqlite {
         users_by_object: users!("object_id = ? AND "),
         // It folds the letters of ASCII only.
         users_by_email: users!("LOWER(email) = LOWER(?) AND "),
+        users_by_text: users!(
+            "INSTR(LOWER(COALESCE(name, '') || char(10) || COALESCE(email, '') || char(10) || object_id), LOWER(?)) > 0 AND "
+        ),
+        add_count: "INSERT INTO dcr_funnel (hour, platform, step, outcome, number) VALUES (?, ?, ?, ?, ?) \
+             ON CONFLICT (hour, platform, step, outcome) DO UPDATE SET number = dcr_funnel.number + excluded.number",
+        sweep_erased: "DELETE FROM dcr_erased_sessions WHERE session_id IN \
+             (SELECT session_id FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?)",
+        sweep_events: concat!(
+            "DELETE FROM dcr_events WHERE event_id IN (SELECT event_id FROM dcr_events WHERE at < ? AND ",
+            not_asked_for!(),
+            " ORDER BY at LIMIT ?)"
+        ),
+        sweep_funnel: "DELETE FROM dcr_funnel WHERE (hour, platform, step, outcome) IN \
+             (SELECT hour, platform, step, outcome FROM dcr_funnel WHERE hour < ? LIMIT ?)",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
              ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
 

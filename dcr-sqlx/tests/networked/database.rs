@@ -205,8 +205,12 @@ async fn queries_use_their_indexes(database: Database) {
     database.run(if mysql { "ANALYZE TABLE dcr_sessions, dcr_events" } else { "ANALYZE" }).await;
     let texts = if mysql { sqlx::MySql::SQL.to_prepare() } else { sqlx::Postgres::SQL.to_prepare() };
     let text = |name: &str| texts.iter().find(|(other, _)| *other == name).unwrap().1;
+    let mut event = vec!["NULL"; 8];
+    event.extend(["1", "9", "9", "'x'"]);
+    let all = [&event[..], &["10"]].concat();
+    event.extend(["'x'", "10"]);
     for (name, values, index) in [
-        ("ended_since", &["1"][..], "dcr_sessions_by_end"),
+        ("ended_since", &["1", "1"][..], "dcr_sessions_by_end"),
         ("not_ended_of_user", &["'x'", "9"], "dcr_sessions_by_user"),
         ("not_ended_of_client", &["'x'", "9"], "dcr_sessions_by_client"),
         ("not_ended_of_connection", &["'x'", "9"], "dcr_sessions_by_connection"),
@@ -216,15 +220,20 @@ async fn queries_use_their_indexes(database: Database) {
         ("idle_sessions", &["'x'", "1"], "dcr_sessions_by_connection"),
         ("sweep_lapsed", &["1", "10"], "dcr_sessions_by_expiry"),
         ("sweep_ended", &["1", "10"], "dcr_sessions_by_end"),
-        ("events", &["1", "9", "9", "'x'", "10"], "dcr_events_by_time"),
-        ("events_of_user", &["'x'", "1", "9", "9", "'x'", "10"], "dcr_events_by_user"),
-        ("events_of_session", &["'x'", "1", "9", "9", "'x'", "10"], "dcr_events_by_session"),
+        ("events", &all, "dcr_events_by_time"),
+        ("events_of_user", &event, "dcr_events_by_user"),
+        ("events_of_session", &event, "dcr_events_by_session"),
+        ("events_of_connection", &event, "dcr_events_by_connection"),
+        ("events_of_client", &event, "dcr_events_by_client"),
+        ("events_of_reference", &event, "dcr_events_by_reference"),
+        ("sweep_events", &["1", "10"], "dcr_events_by_time"),
     ] {
         let plan = if mysql {
             let sql = values.iter().fold(text(name).to_owned(), |sql, value| sql.replacen('?', value, 1));
             database.run(&format!("EXPLAIN FORMAT = JSON {sql}")).await
         } else {
-            let numbered = values.iter().enumerate();
+            // From behind: $1 is the beginning of $10.
+            let numbered = values.iter().enumerate().rev();
             let sql = numbered.fold(text(name).to_owned(), |sql, (i, v)| sql.replace(&format!("${}", i + 1), v));
             let (seq, explain) = ("SET enable_seqscan = off", format!("EXPLAIN {sql}"));
             database.run(&format!("{seq}; {explain}")).await

@@ -33,13 +33,15 @@ fn mcp(app: Router, Served { path, guard, service, .. }: Served) -> Router {
 /// If the system refuses to go on listening.
 pub async fn serve(example: Example) -> io::Result<()> {
     let app = app(&example);
-    let stop = example.stop.clone();
+    let (stop, engine) = (example.stop.clone(), example.engine.clone());
     let stopping = stop.clone();
     // With the peer's address, for the limits by address.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(example.listener, app).with_graceful_shutdown(async move { stopping.requested().await });
-    tokio::select! {
+    let served = tokio::select! {
         served = server.into_future() => served,
         () = stop.overdue() => Ok(()),
-    }
+    };
+    dcr_examples_common::flush(&engine).await;
+    served
 }

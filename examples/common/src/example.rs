@@ -62,7 +62,12 @@ impl Example {
             .limits(settings.limits)
             .trusted_proxies(settings.trusted_proxies)
             .theme(settings.theme)
-            .manage_registrations(settings.manages_registrations);
+            .manage_registrations(settings.manages_registrations)
+            .event_retention(settings.event_retention);
+        let builder = match settings.admin {
+            Some(access) => builder.admin(access),
+            None => builder,
+        };
         let builder = settings.resources.iter().fold(builder, |builder, one| builder.resource(one.resource.clone()));
         let builder = settings.clients.into_iter().fold(builder, |builder, client| builder.client(client));
         let builder = match settings.secrets {
@@ -114,6 +119,13 @@ impl Example {
     /// Prints what to do next.
     pub fn announce(&self) {
         self.banner.print();
+    }
+}
+
+/// Writes what the engine keeps in memory for a while, before the server is over.
+pub async fn flush(engine: &DcrEngine) {
+    if let Err(refusal) = engine.flush().await {
+        tracing::warn!(%refusal, "the last funnel counts are lost");
     }
 }
 

@@ -25,7 +25,7 @@ mod settings;
 mod stop;
 mod tools;
 
-pub use self::example::Example;
+pub use self::example::{Example, flush};
 pub use self::failure::Failure;
 pub use self::options::Options;
 pub use self::resources::Served;

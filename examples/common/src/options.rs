@@ -156,6 +156,14 @@ pub struct Options {
     #[arg(long, env = "DCR_RESOURCE_SERVER", value_name = "ID:SECRET", hide_env_values = true)]
     pub resource_server: Option<String>,
 
+    /// Switches the admin API on, at /oauth/admin/api/v1/: a token of at least 32 characters, which is all that it asks for
+    #[arg(long, env = "DCR_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub admin_token: Option<String>,
+
+    /// How many days events and funnel counts are kept, or `forever` [default: 400]
+    #[arg(long, env = "DCR_EVENT_RETENTION", value_name = "DAYS")]
+    pub event_retention: Option<String>,
+
     /// Whose pages they are: the name of the organisation or service in their head [default: the host of the public URL]
     #[arg(long, env = "DCR_THEME_NAME", value_name = "NAME")]
     pub theme_name: Option<String>,

@@ -7,9 +7,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser as _;
+use dcr_core::record::Retention;
 use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
 use dcr_core::{
-    AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, Theme, TrustedProxies,
+    AdminAccess, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, Theme,
+    TrustedProxies,
 };
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
@@ -46,6 +48,8 @@ pub struct Settings {
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) resource_server: Option<(String, String)>,
+    pub(crate) admin: Option<AdminAccess>,
+    pub(crate) event_retention: Retention,
     pub(crate) theme: Theme,
     log: EnvFilter,
 }
@@ -166,6 +170,8 @@ impl Settings {
             limits: parsed("DCR_LIMITS", options.limits.as_deref())?.unwrap_or_default(),
             trusted_proxies: parsed("DCR_TRUSTED_PROXIES", options.trusted_proxies.as_deref())?.unwrap_or_default(),
             resource_server: options.resource_server.as_deref().map(resource_server).transpose()?,
+            admin: options.admin_token.as_deref().map(admin).transpose()?,
+            event_retention: parsed("DCR_EVENT_RETENTION", options.event_retention.as_deref())?.unwrap_or_default(),
             theme,
             log: EnvFilter::try_new(options.log.as_deref().unwrap_or("info")).map_err(|error| {
                 Failure::configuration(format!("DCR_LOG is no filter ({error}): write a level such as info or debug"))
@@ -225,6 +231,8 @@ impl Options {
             refresh_absolute_ttl,
             refresh_grace,
             resource_server,
+            admin_token,
+            event_retention,
             theme_name,
             theme_logo,
             theme_colour,
@@ -266,6 +274,8 @@ impl Options {
             refresh_absolute_ttl,
             refresh_grace,
             resource_server,
+            admin_token,
+            event_retention,
             theme_name,
             theme_logo,
             theme_colour,
@@ -401,6 +411,10 @@ fn complete<'a, const N: usize>(
     } else {
         Err(Failure::configuration(format!("{} is missing: set it, too, {purpose}", missing.join(" and "))))
     }
+}
+
+fn admin(token: &str) -> Result<AdminAccess, Failure> {
+    AdminAccess::token(token.trim()).map_err(|error| Failure::configuration(format!("DCR_ADMIN_TOKEN: {error}")))
 }
 
 fn resource_server(text: &str) -> Result<(String, String), Failure> {
@@ -570,6 +584,8 @@ mod tests {
         refused(|options| options.code_ttl = some("1m"), "DCR_CODE_TTL");
         refused(|options| options.refresh_grace = some("-1"), "DCR_REFRESH_GRACE");
         refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");
+        refused(|options| options.admin_token = some("too short to keep anybody out"), "DCR_ADMIN_TOKEN");
+        refused(|options| options.event_retention = some("0"), "DCR_EVENT_RETENTION");
         refused(|options| options.log = some("==="), "DCR_LOG");
         refused(|options| options.theme_logo = some("/nowhere/logo.svg"), "DCR_THEME_LOGO");
         refused(|options| options.dev_idp_bind = some("8081"), "DCR_DEV_IDP_BIND");

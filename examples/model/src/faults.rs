@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dcr_core::record::Event;
+use dcr_core::record::{Event, FunnelCount};
 use dcr_core::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
-    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
+    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 
@@ -106,11 +106,16 @@ all_methods! {
     recovery_until() -> Option<Timestamp>;
     users(query: &UserQuery) -> Vec<User>;
     connections_of(user: &UserId) -> Vec<Connection>;
+    connection(id: ConnectionId) -> Option<Connection>;
     sessions_of(connection: ConnectionId) -> Vec<Session>;
     counts() -> Counts;
     census(now: Timestamp) -> Census;
     record(event: Event) -> ();
     events(query: &EventQuery) -> Vec<Event>;
+    erase(erasure: Erasure) -> Erased;
+    add_counts(counts: &[FunnelCount]) -> ();
+    funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
+    sweep_record(before: Timestamp, limit: u32) -> u32;
     sweep(before: Timestamp, limit: u32) -> u32;
     keep_secret(candidate: Secret) -> Secret;
 }

@@ -37,11 +37,13 @@ fn mcp(Served { path, guard, service, .. }: Served) -> BoxedFilter<(Response,)> 
 /// None: warp goes on listening, whatever happens. The result is that of the other example server.
 pub async fn serve(example: Example) -> io::Result<()> {
     let app = app(&example);
-    let stop = example.stop.clone();
+    let (stop, engine) = (example.stop.clone(), example.engine.clone());
     let stopping = stop.clone();
     let server = warp::serve(app).incoming(example.listener).graceful(async move { stopping.requested().await });
     tokio::select! {
-        () = server.run() => Ok(()),
-        () = stop.overdue() => Ok(()),
+        () = server.run() => {}
+        () = stop.overdue() => {}
     }
+    dcr_examples_common::flush(&engine).await;
+    Ok(())
 }

@@ -21,10 +21,12 @@
 mod advance;
 mod block;
 mod clients;
+mod erase;
 mod fixtures;
 mod operate;
 mod races;
 mod reads;
+mod record;
 mod revoke;
 mod routed;
 mod sign_in;
@@ -32,9 +34,11 @@ mod sign_in;
 pub use self::advance::*;
 pub use self::block::*;
 pub use self::clients::*;
+pub use self::erase::*;
 pub use self::operate::*;
 pub use self::races::*;
 pub use self::reads::*;
+pub use self::record::*;
 pub use self::revoke::*;
 pub use self::routed::{InTurn, Route, Routed};
 pub use self::sign_in::*;
@@ -132,6 +136,20 @@ macro_rules! store_conformance {
             a_sweep_forgets_what_need_not_be_remembered
             race_one_of_many_changes_of_a_client_counts
             race_one_of_many_uses_counts
+            events_are_found_by_everything_that_they_say
+            events_without_an_actor_say_so
+            a_connection_is_read_with_its_aliases
+            users_are_found_by_a_part_of_their_name
+            funnel_counts_add_up
+            funnel_counts_come_in_pages
+            a_sweep_of_the_record_takes_what_is_old
+            a_sweep_of_the_record_leaves_recoveries_of_sessions_that_are_there
+            an_erasure_leaves_no_row_of_the_person
+            an_erasure_leaves_events_of_nobody
+            erased_sessions_are_in_the_feed_until_they_are_swept
+            an_erasure_of_nobody_writes_nothing
+            race_funnel_counts_of_many_add_up
+            race_an_erasure_leaves_nothing_of_those_who_sign_in_meanwhile
         }
     };
     (@cases $fresh:expr; $($case:ident)*) => {
@@ -166,9 +184,11 @@ mod tests {
             include_str!("advance.rs"),
             include_str!("block.rs"),
             include_str!("clients.rs"),
+            include_str!("erase.rs"),
             include_str!("operate.rs"),
             include_str!("races.rs"),
             include_str!("reads.rs"),
+            include_str!("record.rs"),
             include_str!("revoke.rs"),
             include_str!("sign_in.rs"),
         ];

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::client::Platform;
-use crate::record::{Event, EventKind};
+use crate::record::{Actor, Event, EventKind};
 use crate::seal::Secret;
 use crate::session::EventId;
 use crate::store::{Counts, EventQuery, SignIn, Target};
@@ -68,6 +68,8 @@ pub async fn events_read_back_as_they_were_written(store: AnyStore) {
             session: Some(session_id(n)),
             client_id: Some(client_id(&"~".repeat(1_024))),
             platform: Some(Platform::named("a platform ")),
+            actor: Actor::Admin(person("nobody").id),
+            reference: "7KA2-001X".parse().ok(),
             ..event(n, kind)
         };
         for event in [empty, full] {
@@ -106,7 +108,7 @@ pub async fn events_are_found_by_user_session_and_time(store: AnyStore) {
     for user in &users {
         for session in sessions {
             for since in times {
-                let query = EventQuery { user: user.clone(), session, since, before: None, limit: 100 };
+                let query = EventQuery { user: user.clone(), session, since, limit: 100, ..EventQuery::default() };
                 let fits = |e: &&Event| {
                     (user.is_none() || e.user == *user)
                         && (session.is_none() || e.session == session)

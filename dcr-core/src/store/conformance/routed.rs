@@ -8,12 +8,12 @@ use async_trait::async_trait;
 
 use crate::client::{ClientId, ImportedClient, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::Event;
+use crate::record::{Event, FunnelCount};
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
 use crate::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
-    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
+    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
 };
 
 /// Where the calls of a [`Routed`] store go.
@@ -91,11 +91,16 @@ forward! {
     recovery_until() -> Option<Timestamp>;
     users(query: &UserQuery) -> Vec<User>;
     connections_of(user: &UserId) -> Vec<Connection>;
+    connection(id: ConnectionId) -> Option<Connection>;
     sessions_of(connection: ConnectionId) -> Vec<Session>;
     counts() -> Counts;
     census(now: Timestamp) -> Census;
     record(event: Event) -> ();
     events(query: &EventQuery) -> Vec<Event>;
+    erase(erasure: Erasure) -> Erased;
+    add_counts(counts: &[FunnelCount]) -> ();
+    funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
+    sweep_record(before: Timestamp, limit: u32) -> u32;
     sweep(before: Timestamp, limit: u32) -> u32;
     keep_secret(candidate: Secret) -> Secret;
 }
