@@ -28,7 +28,7 @@ use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId};
 use crate::store::{Store, Target};
-use crate::upstream::{Admission, IdentityProvider};
+use crate::upstream::{Admission, IdentityProvider, Recheck, Turns};
 
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -57,6 +57,10 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) operator: Operator,
     pub(crate) provider: Arc<dyn IdentityProvider>,
+    /// What the provider's tokens belong to.
+    pub(crate) upstream: String,
+    pub(crate) turns: Turns,
+    pub(crate) recheck: Recheck,
     pub(crate) admission: Admission,
     pub(crate) resource_servers: ResourceServers,
     pub(crate) clock: Arc<dyn Clock>,
@@ -114,6 +118,7 @@ pub struct DcrEngineBuilder {
     secrets: SecretSource,
     store: Option<Arc<dyn Store>>,
     provider: Option<Arc<dyn IdentityProvider>>,
+    recheck: Recheck,
     admission: Admission,
     resource_servers: ResourceServers,
     adoption_scopes: Option<ScopeSet>,
@@ -147,6 +152,7 @@ impl DcrEngine {
             secrets: SecretSource::Unsaid,
             store: None,
             provider: None,
+            recheck: Recheck::default(),
             admission: Admission::default(),
             resource_servers: ResourceServers::default(),
             adoption_scopes: None,
@@ -357,6 +363,13 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// Whether the provider is asked again, when a client refreshes, if the person is still there. Default:
+    /// [`Recheck::Never`].
+    pub const fn recheck(mut self, recheck: Recheck) -> Self {
+        self.recheck = recheck;
+        self
+    }
+
     /// Who may come in. Default: everyone whom the provider lets in.
     pub fn admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
@@ -496,6 +509,9 @@ impl DcrEngineBuilder {
                 documents,
                 operator: Operator::new(Arc::clone(&store), Arc::clone(&self.clock), Arc::clone(&self.random)),
                 store,
+                upstream: provider.upstream(),
+                turns: Turns::new(),
+                recheck: self.recheck,
                 provider,
                 admission: self.admission,
                 resource_servers: self.resource_servers,

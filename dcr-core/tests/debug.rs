@@ -61,7 +61,17 @@ const HOLD: &[&str] = &[
     "SignIn",
     "SignedInPerson",
     "StoredClient",
+    "StoredUpstreamToken",
+    "PutUpstreamToken",
     "TestEngine",
+    "ClientCertificate",
+    "Identified",
+    "ManagedIdentity",
+    "RefreshRequest",
+    "UpstreamCredential",
+    "UpstreamGrant",
+    "UpstreamSecret",
+    "UpstreamToken",
 ];
 
 /// Types that hold none: what is on the record, what clients publish, settings, ids, words, faults.
@@ -94,6 +104,8 @@ const HOLD_NONE: &[&str] = &[
     "UnknownPolicy",
     "UpstreamError",
     "UpstreamFault",
+    "UpstreamTokenError",
+    "CertificateError",
     // Who, what and when.
     "AuthMethod",
     "BlockKind",
@@ -124,6 +136,7 @@ const HOLD_NONE: &[&str] = &[
     "SoftwareKey",
     "Target",
     "Timestamp",
+    "UpstreamLease",
     "TrustedProxies",
     "User",
     "UserId",
@@ -138,6 +151,7 @@ const HOLD_NONE: &[&str] = &[
     "Lifetimes",
     "Limits",
     "PlatformList",
+    "Recheck",
     "PublicFetch",
     "PublicFetchBuilder",
     "Reconnecting",
@@ -314,6 +328,7 @@ fn i_14_sessions_and_what_is_done_to_them_are_redacted() {
         max_aliases: 1,
         event: event(),
         evictions: Vec::new(),
+        upstream_token: None,
         now,
     };
     hidden(&sign_in, &[]);

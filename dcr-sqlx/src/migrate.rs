@@ -186,7 +186,7 @@ pub(crate) fn pending(
 /// open a new database at once the second finds the tables made.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite(pool: &sqlx::Pool<sqlx::Sqlite>, tables: Tables) -> Result<(), OpenError> {
-    let ours = migrations!("sqlite": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients");
+    let ours = migrations!("sqlite": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens");
     match tables {
         #[cfg(feature = "cli")]
         Tables::AsTheyAre => {

@@ -103,6 +103,8 @@ impl RefusalKind {
             | Reason::RefreshInvalid
             | Reason::RefreshOtherClient
             | Reason::SessionOver
+            | Reason::UpstreamSignInAgain
+            | Reason::UpstreamUserGone
             | Reason::RefreshSuperseded
             | Reason::RefreshReplayed
             | Reason::RefreshAhead

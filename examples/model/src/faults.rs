@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use dcr_core::record::Event;
 use dcr_core::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
-    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient,
+    PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, StoredUpstreamToken, Target,
+    UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 
@@ -111,6 +112,10 @@ all_methods! {
     census(now: Timestamp) -> Census;
     record(event: Event) -> ();
     events(query: &EventQuery) -> Vec<Event>;
+    upstream_token(user: &UserId, key: &UpstreamTokenKey) -> Option<StoredUpstreamToken>;
+    lease_upstream_token(user: &UserId, key: &UpstreamTokenKey, lease: UpstreamLease) -> bool;
+    replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;
+    drop_upstream_token(user: &UserId, key: &UpstreamTokenKey, version: &UpstreamTokenVersion) -> bool;
     sweep(before: Timestamp, limit: u32) -> u32;
     keep_secret(candidate: Secret) -> Secret;
 }

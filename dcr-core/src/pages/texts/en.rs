@@ -212,6 +212,8 @@ const fn advice(reason: Reason) -> &'static str {
         | Reason::RefreshInvalid
         | Reason::RefreshOtherClient
         | Reason::SessionOver
+        | Reason::UpstreamSignInAgain
+        | Reason::UpstreamUserGone
         | Reason::RefreshSuperseded
         | Reason::RefreshReplayed
         | Reason::RefreshAhead

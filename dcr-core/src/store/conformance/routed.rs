@@ -12,8 +12,9 @@ use crate::record::Event;
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
 use crate::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient, Revocation,
-    SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
+    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, EventQuery, Import, Imported, PutClient,
+    PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, StoredUpstreamToken, Target,
+    UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
 };
 
 /// Where the calls of a [`Routed`] store go.
@@ -96,6 +97,10 @@ forward! {
     census(now: Timestamp) -> Census;
     record(event: Event) -> ();
     events(query: &EventQuery) -> Vec<Event>;
+    upstream_token(user: &UserId, key: &UpstreamTokenKey) -> Option<StoredUpstreamToken>;
+    lease_upstream_token(user: &UserId, key: &UpstreamTokenKey, lease: UpstreamLease) -> bool;
+    replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;
+    drop_upstream_token(user: &UserId, key: &UpstreamTokenKey, version: &UpstreamTokenVersion) -> bool;
     sweep(before: Timestamp, limit: u32) -> u32;
     keep_secret(candidate: Secret) -> Secret;
 }
