@@ -16,7 +16,8 @@ use dcr_core::store::conformance::{InTurn, Route, Routed};
 use dcr_core::store::{Advance, Advanced, CatchUp, MemoryStore, PutClient, SessionView, SignIn, Store, UserQuery};
 use dcr_core::testing::{AssertionKey, ManualClock, Person, StubProvider, TestEngine};
 use dcr_core::upstream::{
-    EntraConfig, LoginAnswer, LoginError, LoginRequest, OidcConfig, OidcProvider, OidcSecret, ReqwestFetch,
+    EntraConfig, Identified, Identity, LoginAnswer, LoginError, LoginRequest, OidcConfig, OidcProvider, OidcSecret,
+    RefreshRequest, ReqwestFetch, UpstreamCredential, UpstreamGrant, UpstreamSecret,
 };
 use dcr_core::{
     AuthMethod, ClientId, DcrEngine, Language, Operator, PreRegistered, Resource, Secret, StoredClient, SystemClock,
@@ -285,10 +286,25 @@ fn i_14_configurations_and_credentials_are_redacted() {
 #[test]
 fn i_14_what_is_said_to_the_provider_and_by_it_is_redacted() {
     let request =
-        LoginRequest { callback: "https://x", state: NEEDLE, nonce: NEEDLE, verifier: NEEDLE, select_account: true };
+        LoginRequest { callback: "https://x", state: NEEDLE, nonce: NEEDLE, verifier: NEEDLE, select_account: true, upstream_scopes: &[] };
     hidden(&request, &[]);
     hidden(&LoginAnswer { code: NEEDLE, issuer: None, callback: "https://x", nonce: NEEDLE, verifier: NEEDLE }, &[]);
     hidden(&LoginError { error: "access_denied", description: NEEDLE }, &[]);
+    let secret = UpstreamSecret::new(NEEDLE);
+    hidden(&secret, &[]);
+    hidden(&RefreshRequest { refresh_token: &secret, upstream_scopes: &[] }, &[]);
+    let grant = UpstreamGrant { access_token: secret.clone(), refresh_token: Some(secret), expires_in: None };
+    hidden(&grant, &[]);
+    let identity = Identity {
+        issuer: String::new(),
+        tenant: String::new(),
+        object_id: String::new(),
+        name: None,
+        email: None,
+        verified_email: None,
+    };
+    hidden(&Identified { identity, grant: Some(grant) }, &[]);
+    hidden(&UpstreamCredential::Secret(OidcSecret::new(NEEDLE)), &[]);
 }
 
 #[test]
