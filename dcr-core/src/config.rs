@@ -92,6 +92,12 @@ pub struct UnknownPolicy {
     expected: &'static str,
 }
 
+impl UnknownPolicy {
+    pub(crate) fn new(text: &str, expected: &'static str) -> Self {
+        Self { text: text.to_owned(), expected }
+    }
+}
+
 impl FromStr for RegistrationPolicy {
     type Err = UnknownPolicy;
 
@@ -213,6 +219,8 @@ pub struct Resource {
     pub(crate) implied: Vec<(String, String)>,
     /// Who may use it, of those who may come in at all.
     pub(crate) admission: Admission,
+    /// Scopes at the provider.
+    pub(crate) upstream_scopes: Vec<String>,
 }
 
 /// Where a resource is.
@@ -246,6 +254,7 @@ impl Resource {
             defaults: Vec::new(),
             implied: Vec::new(),
             admission: Admission::default(),
+            upstream_scopes: Vec::new(),
         }
     }
 
@@ -280,6 +289,23 @@ impl Resource {
     #[must_use]
     pub fn admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
+        self
+    }
+
+    /// What the resource's own tools may do at the provider in a person's name: a login for this resource asks for these
+    /// scopes and `offline_access`, and [`DcrEngine::upstream_token`](crate::DcrEngine::upstream_token) hands out access
+    /// tokens that have them. Entra ID wants them to be of one interface, such as `User.Read` and `Mail.Read` of Microsoft
+    /// Graph. Default: none; then nothing of the provider's is kept.
+    ///
+    /// ```
+    /// use dcr_core::Resource;
+    ///
+    /// let mail = Resource::new("/mail", "Mail tools").scope("mail", "Read your mail").upstream_scopes(["Mail.Read"]);
+    /// # let _ = mail;
+    /// ```
+    #[must_use]
+    pub fn upstream_scopes(mut self, scopes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.upstream_scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 

@@ -30,7 +30,7 @@ use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId, UserId};
 use crate::store::{Store, Target};
-use crate::upstream::{Admission, AdmissionPolicy, IdentityProvider};
+use crate::upstream::{Admission, AdmissionPolicy, IdentityProvider, Recheck, Turns};
 
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -59,6 +59,10 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) operator: Operator,
     pub(crate) provider: Arc<dyn IdentityProvider>,
+    /// What the provider's tokens belong to.
+    pub(crate) upstream: String,
+    pub(crate) turns: Turns,
+    pub(crate) recheck: Recheck,
     pub(crate) admission: Admission,
     pub(crate) admission_policy: Option<Arc<dyn AdmissionPolicy>>,
     pub(crate) resource_servers: ResourceServers,
@@ -120,6 +124,7 @@ pub struct DcrEngineBuilder {
     secrets: SecretSource,
     store: Option<Arc<dyn Store>>,
     provider: Option<Arc<dyn IdentityProvider>>,
+    recheck: Recheck,
     admission: Admission,
     admission_policy: Option<Arc<dyn AdmissionPolicy>>,
     resource_servers: ResourceServers,
@@ -156,6 +161,7 @@ impl DcrEngine {
             secrets: SecretSource::Unsaid,
             store: None,
             provider: None,
+            recheck: Recheck::default(),
             admission: Admission::default(),
             admission_policy: None,
             resource_servers: ResourceServers::default(),
@@ -389,6 +395,13 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// Whether the provider is asked again, when a client refreshes, if the person is still there. Default:
+    /// [`Recheck::Never`].
+    pub const fn recheck(mut self, recheck: Recheck) -> Self {
+        self.recheck = recheck;
+        self
+    }
+
     /// Who may come in. Default: everyone whom the provider lets in.
     pub fn admission(mut self, admission: Admission) -> Self {
         self.admission = admission;
@@ -548,6 +561,9 @@ impl DcrEngineBuilder {
                 operator: Operator::new(Arc::clone(&store), Arc::clone(&self.clock), Arc::clone(&self.random))
                     .keep_events(self.retention),
                 store,
+                upstream: provider.upstream(),
+                turns: Turns::new(),
+                recheck: self.recheck,
                 provider,
                 admission: self.admission,
                 admission_policy: self.admission_policy,

@@ -176,6 +176,12 @@ reasons! {
     /// The upstream answer, or its ID token, does not hold (UPS-03).
     UpstreamInvalid = "upstream_invalid", Upstream, 502, "server_error",
         "The answer of the company login could not be verified, so nobody was signed in. Start again from the app; tell your administrator if it happens again.";
+    /// The provider lets the person go on only after they signed in there anew: what they had from it lapsed, was withdrawn,
+    /// or was never given.
+    UpstreamSignInAgain = "upstream_sign_in_again", Upstream, 400, "invalid_grant", "The company login asks to sign in again.";
+    /// The provider says that this person's account is disabled or gone (UP-7): their sessions end.
+    UpstreamUserGone = "upstream_user_gone", Upstream, 400, "invalid_grant",
+        "The company login does not know this account any more, or it is disabled.";
     /// The upstream refuses our own credentials or configuration.
     UpstreamConfiguration = "upstream_configuration", Operator, 500, "server_error",
         "This server's connection to the company login is not set up correctly. Tell your administrator, with the reference below.";

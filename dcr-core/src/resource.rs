@@ -28,6 +28,8 @@ pub(crate) struct ValidResource {
     pub(crate) defaults: ScopeSet,
     pub(crate) hierarchy: ScopeHierarchy,
     pub(crate) admission: Admission,
+    /// Scopes at the provider, in order, each once: two resources that list the same share what a person has.
+    pub(crate) upstream_scopes: Vec<String>,
 }
 
 /// The identifier of a resource in its two parts.
@@ -91,6 +93,21 @@ pub(crate) fn check_scopes(
     Ok((set, defaults, hierarchy))
 }
 
+/// The scopes at the provider, in their one order.
+fn check_upstream_scopes(mut scopes: Vec<String>) -> Result<Vec<String>, &'static str> {
+    if ScopeSet::from_names(scopes.iter().map(String::as_str)).is_none() {
+        return Err("an upstream scope has characters that RFC 6749 forbids");
+    }
+    if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "profile" | "email" | "offline_access")) {
+        return Err(
+            "openid, profile, email and offline_access are asked for anyway: leave them out of the upstream scopes",
+        );
+    }
+    scopes.sort_unstable();
+    scopes.dedup();
+    Ok(scopes)
+}
+
 impl ValidResource {
     pub(crate) fn new(resource: Resource, issuer: &Issuer) -> Result<Self, ConfigError> {
         let shown = match &resource.place {
@@ -117,7 +134,9 @@ impl ValidResource {
         if !resource.translations.scope_names().all(|name| all.contains(name)) {
             return Err(wrong("it has words for a scope that it does not have; add the scope with `scope(..)`"));
         }
+        let upstream_scopes = check_upstream_scopes(resource.upstream_scopes).map_err(wrong)?;
         Ok(Self {
+            upstream_scopes,
             uri,
             path,
             name: resource.name,
@@ -226,6 +245,17 @@ mod tests {
         assert_eq!(resource.hierarchy.effective(&ScopeSet::parse_lossy("admin")).to_string(), "admin read");
         assert!(valid(base().implies("admin", "write")).unwrap_err().contains("same resource"));
         assert!(valid(base().implies("admin", "read").implies("read", "admin")).unwrap_err().contains("itself"));
+    }
+
+    #[test]
+    fn upstream_scopes_are_a_set_and_leave_out_what_is_asked_for_anyway() {
+        let with = |scopes: &[&str]| {
+            valid(Resource::new("/mcp", "x").scope("mcp", "x").upstream_scopes(scopes.iter().copied()))
+        };
+        assert_eq!(with(&["User.Read", "Mail.Read", "User.Read"]).unwrap().upstream_scopes, ["Mail.Read", "User.Read"]);
+        assert!(with(&[]).unwrap().upstream_scopes.is_empty());
+        assert!(with(&["offline_access"]).unwrap_err().contains("anyway"));
+        assert!(with(&["two words"]).unwrap_err().contains("RFC 6749"));
     }
 
     #[test]

@@ -36,7 +36,8 @@ use crate::session::{
 };
 use crate::store::{MemoryStore, SignIn, SignedIn};
 use crate::upstream::{
-    Groups, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, Roles, UpstreamError, UpstreamFault,
+    Groups, Identified, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, RefreshRequest, Roles,
+    UpstreamError, UpstreamFault, UpstreamGrant, UpstreamSecret,
 };
 
 /// A clock that stands until a test moves it.
@@ -142,7 +143,8 @@ impl SecureRandom for SeededRandom {
     }
 }
 
-/// A provider that logs in whoever the test says: the `code` of the callback is the person's name, `deny` is refused.
+/// A provider that logs in whoever the test says: the `code` of the callback is the person's name, `deny` is refused. Its
+/// access tokens are called `upstream-access-0` at the login, and one more at each refresh.
 #[derive(Debug, Default)]
 pub struct StubProvider;
 
@@ -157,17 +159,32 @@ impl IdentityProvider for StubProvider {
         Ok(format!("https://idp.example/authorize?state={}{prompt}", request.state))
     }
 
-    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identity, UpstreamError> {
+    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identified, UpstreamError> {
         match answer.code {
             "busy" => Err(UpstreamError::new(UpstreamFault::Busy, "the test said so")),
             "invalid" => Err(UpstreamError::new(UpstreamFault::Invalid, "the test said so")),
-            name => Ok(Person::named(name).identity()),
+            name => Ok(Identified { identity: Person::named(name).identity(), grant: Some(stub_grant(0)) }),
         }
+    }
+
+    async fn refresh(&self, request: RefreshRequest<'_>) -> Result<UpstreamGrant, UpstreamError> {
+        let n = request.refresh_token.expose().strip_prefix("upstream-refresh-").and_then(|n| n.parse::<u32>().ok());
+        let dead = || UpstreamError::new(UpstreamFault::GrantDead, "not a refresh token of the test login");
+        n.map(|n| stub_grant(n + 1)).ok_or_else(dead)
     }
 
     fn explain(&self, error: LoginError<'_>) -> UpstreamError {
         let fault = if error.error == "access_denied" { UpstreamFault::Denied } else { UpstreamFault::Busy };
         UpstreamError::new(fault, "the test said so")
+    }
+}
+
+/// What the test login gives: for an hour.
+fn stub_grant(n: u32) -> UpstreamGrant {
+    UpstreamGrant {
+        access_token: UpstreamSecret::new(format!("upstream-access-{n}")),
+        refresh_token: Some(UpstreamSecret::new(format!("upstream-refresh-{n}"))),
+        expires_in: Some(Duration::from_secs(3_600)),
     }
 }
 
@@ -292,7 +309,8 @@ impl fmt::Debug for SignedInPerson {
 
 impl DcrEngine {
     /// Signs `person` in without a browser, for a host application's own tests: a real session, and an access token that
-    /// passes the real guard. With every scope of the first resource, or with `scope`.
+    /// passes the real guard. With every scope of the first resource, or with `scope`. Where the resource has upstream scopes,
+    /// also with what [`StubProvider`] gives at a login.
     ///
     /// # Errors
     /// [`Refusal`] if the store does not answer.
@@ -349,6 +367,7 @@ impl DcrEngine {
             max_aliases: usize::MAX,
             event: self.inner.event(EventKind::SignedIn, "test")?,
             evictions: Vec::new(),
+            upstream_token: self.inner.sealed_grant(&user.id, &resource.uri, Some(stub_grant(0)))?,
             now,
         };
         let connection = match self.inner.store.sign_in(sign_in).await? {

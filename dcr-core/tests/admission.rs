@@ -8,8 +8,8 @@ use std::sync::Arc;
 use dcr_core::record::EventKind;
 use dcr_core::store::{EventQuery, UserQuery};
 use dcr_core::upstream::{
-    Admission, AdmissionPolicy, Applicant, Groups, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest,
-    NotAdmitted, Roles, UpstreamError,
+    Admission, AdmissionPolicy, Applicant, Groups, Identified, Identity, IdentityProvider, LoginAnswer, LoginError,
+    LoginRequest, NotAdmitted, Roles, UpstreamError,
 };
 use dcr_core::{DcrEngineBuilder, Resource};
 use http::StatusCode;
@@ -30,7 +30,7 @@ impl IdentityProvider for Login {
         self.0.login_url(request).await
     }
 
-    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identity, UpstreamError> {
+    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identified, UpstreamError> {
         let mut words = answer.code.split(' ');
         let name = words.next().unwrap_or_default();
         let mut list = || list(&words.next().unwrap_or_default().split(',').collect::<Vec<_>>());
@@ -39,8 +39,8 @@ impl IdentityProvider for Login {
             groups => Groups::Listed(groups),
         };
         let roles = Roles::new(list());
-        let identity = self.0.identify(LoginAnswer { code: name, ..answer }).await?;
-        Ok(Identity { groups, roles, ..identity })
+        let identified = self.0.identify(LoginAnswer { code: name, ..answer }).await?;
+        Ok(Identified { identity: Identity { groups, roles, ..identified.identity }, ..identified })
     }
 
     fn explain(&self, error: LoginError<'_>) -> UpstreamError {

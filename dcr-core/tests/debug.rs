@@ -16,7 +16,8 @@ use dcr_core::store::conformance::{InTurn, Route, Routed};
 use dcr_core::store::{Advance, Advanced, CatchUp, MemoryStore, PutClient, SessionView, SignIn, Store, UserQuery};
 use dcr_core::testing::{AssertionKey, ManualClock, Person, StubProvider, TestEngine};
 use dcr_core::upstream::{
-    EntraConfig, LoginAnswer, LoginError, LoginRequest, OidcConfig, OidcProvider, OidcSecret, ReqwestFetch,
+    EntraConfig, Identified, Identity, LoginAnswer, LoginError, LoginRequest, OidcConfig, OidcProvider, OidcSecret,
+    RefreshRequest, ReqwestFetch, UpstreamCredential, UpstreamGrant, UpstreamSecret,
 };
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
@@ -64,7 +65,17 @@ const HOLD: &[&str] = &[
     "SignIn",
     "SignedInPerson",
     "StoredClient",
+    "StoredUpstreamToken",
+    "PutUpstreamToken",
     "TestEngine",
+    "ClientCertificate",
+    "Identified",
+    "ManagedIdentity",
+    "RefreshRequest",
+    "UpstreamCredential",
+    "UpstreamGrant",
+    "UpstreamSecret",
+    "UpstreamToken",
 ];
 
 /// Types that hold none: what is on the record, what clients publish, settings, ids, words, faults.
@@ -100,6 +111,8 @@ const HOLD_NONE: &[&str] = &[
     "UnknownPolicy",
     "UpstreamError",
     "UpstreamFault",
+    "UpstreamTokenError",
+    "CertificateError",
     // Who, what and when.
     "Applicant",
     "Actor",
@@ -142,6 +155,7 @@ const HOLD_NONE: &[&str] = &[
     "Step",
     "Target",
     "Timestamp",
+    "UpstreamLease",
     "TrustedProxies",
     "User",
     "UserId",
@@ -156,6 +170,7 @@ const HOLD_NONE: &[&str] = &[
     "Lifetimes",
     "Limits",
     "PlatformList",
+    "Recheck",
     "PublicFetch",
     "PublicFetchBuilder",
     "Reconnecting",
@@ -290,11 +305,34 @@ fn i_14_configurations_and_credentials_are_redacted() {
 
 #[test]
 fn i_14_what_is_said_to_the_provider_and_by_it_is_redacted() {
-    let request =
-        LoginRequest { callback: "https://x", state: NEEDLE, nonce: NEEDLE, verifier: NEEDLE, select_account: true };
+    let request = LoginRequest {
+        callback: "https://x",
+        state: NEEDLE,
+        nonce: NEEDLE,
+        verifier: NEEDLE,
+        select_account: true,
+        upstream_scopes: &[],
+    };
     hidden(&request, &[]);
     hidden(&LoginAnswer { code: NEEDLE, issuer: None, callback: "https://x", nonce: NEEDLE, verifier: NEEDLE }, &[]);
     hidden(&LoginError { error: "access_denied", description: NEEDLE }, &[]);
+    let secret = UpstreamSecret::new(NEEDLE);
+    hidden(&secret, &[]);
+    hidden(&RefreshRequest { refresh_token: &secret, upstream_scopes: &[] }, &[]);
+    let grant = UpstreamGrant { access_token: secret.clone(), refresh_token: Some(secret), expires_in: None };
+    hidden(&grant, &[]);
+    let identity = Identity {
+        issuer: String::new(),
+        tenant: String::new(),
+        object_id: String::new(),
+        name: None,
+        email: None,
+        verified_email: None,
+        groups: Groups::Unsaid,
+        roles: Roles::default(),
+    };
+    hidden(&Identified { identity, grant: Some(grant) }, &[]);
+    hidden(&UpstreamCredential::Secret(OidcSecret::new(NEEDLE)), &[]);
 }
 
 #[test]
@@ -336,6 +374,7 @@ fn i_14_sessions_and_what_is_done_to_them_are_redacted() {
         max_aliases: 1,
         event: event(),
         evictions: Vec::new(),
+        upstream_token: None,
         now,
     };
     hidden(&sign_in, &[]);

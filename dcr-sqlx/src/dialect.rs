@@ -328,6 +328,25 @@ statements! {
     change_client,
     /// Deletes the row of a client that is of a kind.
     drop_client,
+    /// Inserts an upstream token, or puts it in the place of the one under this user and key.
+    put_upstream_token,
+    /// The upstream token under a user and key.
+    upstream_token,
+    /// Gives out the lease of one that is in a state and has none.
+    lease_upstream_token,
+    /// Replaces one that is in a state.
+    replace_upstream_token,
+    /// Deletes one that is in a state.
+    drop_upstream_token,
+    /// Locks the upstream tokens of users of whom sessions ended at a time. A sign-in that writes one waits from here on, or
+    /// has committed: then the next statement sees its session.
+    hold_ended_upstream_tokens,
+    /// Deletes those of them whose users have no live session.
+    drop_ended_upstream_tokens,
+    /// Locks the upstream tokens from before a time of users who had no live session then.
+    hold_idle_upstream_tokens,
+    /// Deletes what `hold_idle_upstream_tokens` finds.
+    drop_idle_upstream_tokens,
     /// Inserts something that was used unless it is there; matches no row then.
     use_up,
     /// Forgets some things that were used, whose time is over before a time.

@@ -1,5 +1,6 @@
 //! The transactions that end sessions: revocations and blocks.
 
+use dcr_core::Timestamp;
 use dcr_core::record::Event;
 use dcr_core::session::SessionId;
 use dcr_core::store::{BlockKind, Ending, StoreError, Target};
@@ -86,7 +87,21 @@ async fn end_all<DB: Dialect>(db: &mut Held<DB>, ending: &Ending) -> Result<Vec<
     }
     let values = vec![ending.now.into(), ending.reason.as_str().into(), key, until.into()];
     let ended = db.execute(end, values).await?;
-    if usize::try_from(ended) == Ok(found.len()) { Ok(found) } else { Err(changed()) }
+    if usize::try_from(ended) != Ok(found.len()) {
+        return Err(changed());
+    }
+    drop_upstream_tokens(db, ending.now).await?;
+    Ok(found)
+}
+
+/// Whoever has no session left keeps nothing of the provider's. In two steps: a sign-in of the same user may be on its way,
+/// and the token that it brings must not go because its session was not seen yet.
+async fn drop_upstream_tokens<DB: Dialect>(db: &mut Held<DB>, ended_at: Timestamp) -> Result<(), Failure> {
+    let held = db.fetch(DB::SQL.hold_ended_upstream_tokens, values![ended_at], Columns::user_id).await?;
+    if !held.is_empty() {
+        db.execute(DB::SQL.drop_ended_upstream_tokens, values![ended_at, ended_at]).await?;
+    }
+    Ok(())
 }
 
 /// What [`revoke`] would end now.

@@ -2,7 +2,7 @@
 
 use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Reference, Step};
 use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
-use dcr_core::store::{Revocation, StoreError};
+use dcr_core::store::{Revocation, StoreError, StoredUpstreamToken};
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
     AuthMethod, ClientId, ImportedClient, Platform, Provenance, ScopeSet, Secret, SoftwareKey, StoredClient, Timestamp,
@@ -77,6 +77,7 @@ written! {
         &Platform => |name| name.as_str().as_bytes().to_vec(),
         &SoftwareKey => |key| key.as_str().as_bytes().to_vec(),
         &[u8] => |bytes| bytes.to_vec(),
+        &[u8; 16] => |bytes| bytes.to_vec(),
         &[u8; 32] => |bytes| bytes.to_vec();
 }
 
@@ -147,7 +148,7 @@ impl<DB: Dialect> Columns<DB> {
         self.id().map(ConnectionId::from_bytes)
     }
 
-    fn user_id(&mut self) -> Result<UserId, Failure> {
+    pub(crate) fn user_id(&mut self) -> Result<UserId, Failure> {
         let value = self.word()?;
         self.fits(value.parse().ok())
     }
@@ -329,6 +330,15 @@ impl<DB: Dialect> Columns<DB> {
             },
             outcome: self.word()?,
             count: self.count()?,
+        })
+    }
+
+    pub(crate) fn upstream_token(&mut self) -> Result<StoredUpstreamToken, Failure> {
+        Ok(StoredUpstreamToken {
+            sealed: self.bytes()?,
+            version: self.id()?,
+            leased_until: self.time()?,
+            refreshed_at: self.time()?,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use dcr_core::record::Event;
 use dcr_core::session::{ConnectionId, SessionId};
-use dcr_core::store::{SignIn, SignedIn, StoreError, Target};
+use dcr_core::store::{PutUpstreamToken, SignIn, SignedIn, StoreError, Target};
 
 use crate::SqlStore;
 use crate::dialect::Dialect;
@@ -44,6 +44,11 @@ pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn)
         }
         let event = Event { connection: Some(connection), session: Some(*id), ..eviction.clone() };
         transaction.execute(DB::SQL.add_event, of_event(&event)).await?;
+    }
+    // After the sessions, as revocations do it, so that the two do not wait for each other.
+    if let Some(PutUpstreamToken { key, sealed, version, refreshed_at }) = &sign_in.upstream_token {
+        let row = values![&user.id, key, sealed.as_slice(), version, *refreshed_at];
+        transaction.execute(DB::SQL.put_upstream_token, row).await?;
     }
     transaction.commit().await?;
     Ok(SignedIn::Done { connection, first: connection == sign_in.new_connection, evicted })

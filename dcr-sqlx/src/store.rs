@@ -5,7 +5,8 @@ use dcr_core::record::{Event, FunnelCount};
 use dcr_core::session::{Connection, ConnectionId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
+    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
+    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 use sqlx::Pool;
@@ -205,6 +206,7 @@ impl<DB: Dialect> Store for SqlStore<DB> {
                 imported_clients: row.count()?,
                 clients: row.count()?,
                 used_up: row.count()?,
+                upstream_tokens: row.count()?,
             })
         };
         Ok(retried!(self.query(DB::SQL.counts, values![], counts))?.pop().unwrap_or_default())
@@ -243,6 +245,45 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
     async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
         retried!(record::sweep(self, before, limit))
+    }
+
+    async fn upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+    ) -> Result<Option<StoredUpstreamToken>, StoreError> {
+        Ok(retried!(self.query(DB::SQL.upstream_token, values![user, key], Columns::upstream_token))?.pop())
+    }
+
+    async fn lease_upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+        lease: UpstreamLease,
+    ) -> Result<bool, StoreError> {
+        let UpstreamLease { version, now, until } = lease;
+        let values = values![until, user, key, &version, now];
+        Ok(retried!(self.write(DB::SQL.lease_upstream_token, values.clone()))? > 0)
+    }
+
+    async fn replace_upstream_token(
+        &self,
+        user: &UserId,
+        instead_of: &UpstreamTokenVersion,
+        token: PutUpstreamToken,
+    ) -> Result<bool, StoreError> {
+        let PutUpstreamToken { key, sealed, version, refreshed_at } = &token;
+        let values = values![sealed.as_slice(), version, *refreshed_at, user, key, instead_of];
+        Ok(retried!(self.write(DB::SQL.replace_upstream_token, values.clone()))? > 0)
+    }
+
+    async fn drop_upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+        version: &UpstreamTokenVersion,
+    ) -> Result<bool, StoreError> {
+        Ok(retried!(self.write(DB::SQL.drop_upstream_token, values![user, key, version]))? > 0)
     }
 
     async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
@@ -369,6 +410,11 @@ impl<DB: Dialect> SqlStore<DB> {
         }
         for sql in [DB::SQL.sweep_used, DB::SQL.sweep_erased] {
             transaction.execute(sql, values![before, limit.saturating_mul(10)]).await?;
+        }
+        let idle =
+            transaction.fetch(DB::SQL.hold_idle_upstream_tokens, values![before, before], Columns::user_id).await?;
+        if !idle.is_empty() {
+            transaction.execute(DB::SQL.drop_idle_upstream_tokens, values![before, before]).await?;
         }
         transaction.commit().await?;
         Ok(swept)

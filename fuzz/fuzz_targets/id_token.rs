@@ -149,7 +149,8 @@ impl Providers {
             nonce: NONCE,
             verifier: "v",
         };
-        now(if entra { self.entra.identify(answer) } else { self.oidc.identify(answer) }).ok()
+        let identified = now(if entra { self.entra.identify(answer) } else { self.oidc.identify(answer) });
+        identified.ok().map(|identified| identified.identity)
     }
 }
 

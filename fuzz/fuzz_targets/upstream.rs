@@ -94,6 +94,7 @@ fn check(which: u8, status: u16, entra: bool, body: &[u8]) {
         nonce: "nonce",
         verifier: VERIFIER,
         select_account: true,
+        upstream_scopes: &[],
     };
     if let Ok(url) = now(provider.login_url(request)) {
         let (url, _) = urls::whatwg(&url).expect("a URL");
@@ -107,7 +108,7 @@ fn check(which: u8, status: u16, entra: bool, body: &[u8]) {
         nonce: "nonce",
         verifier: VERIFIER,
     };
-    let answered = now(provider.identify(answer));
+    let answered = now(provider.identify(answer)).map(|identified| identified.identity);
     match answered {
         Ok(person) => {
             assert_eq!(

@@ -80,7 +80,7 @@ impl Liveness {
         }
     }
 
-    fn is_over(&self, session: SessionId) -> bool {
+    pub(crate) fn is_over(&self, session: SessionId) -> bool {
         self.ended.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session)
     }
 

@@ -13,7 +13,7 @@ use crate::http::Params;
 use crate::record::{Event, EventKind, Reference, Step};
 use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
 use crate::store::{Ending, SignIn, SignedIn, Target};
-use crate::upstream::{Doors, Identity, LoginAnswer, LoginError, VerifiedIdentity};
+use crate::upstream::{Doors, Identity, LoginAnswer, LoginError, UpstreamGrant, VerifiedIdentity};
 
 /// At most so many sessions make room for a new one.
 const MAX_EVICTIONS: usize = 4;
@@ -77,8 +77,8 @@ impl Inner {
         if self.store.session(transaction.session).await?.is_some() {
             return Err(Reason::CallbackUsed.into());
         }
-        let identity = self.who(params, transaction).await?;
-        let session = self.open_session(identity, transaction).await?;
+        let (identity, grant) = self.who(params, transaction).await?;
+        let session = self.open_session(identity, grant, transaction).await?;
         let code = GrantToken::seal(session.id, Generation::CODE, &self.ring);
         // Not anew after one that was remembered: it is asked for again once in so many days.
         let remember = match transaction.approved_before_by {
@@ -88,8 +88,12 @@ impl Inner {
         Ok((transaction.request.return_address().with(&[("code", &code)], self.issuer.as_str()), remember))
     }
 
-    /// The person, verified upstream and admitted by the operator.
-    async fn who(&self, params: &Params, transaction: &ApprovedTransaction) -> Result<VerifiedIdentity, Refusal> {
+    /// The person, verified upstream and admitted by the operator; and what the provider gave for them.
+    async fn who(
+        &self,
+        params: &Params,
+        transaction: &ApprovedTransaction,
+    ) -> Result<(VerifiedIdentity, Option<UpstreamGrant>), Refusal> {
         if let Some(name) = params.repeated() {
             let name = crate::text::bounded(name, 40);
             return Err(Refusal::new(Reason::CallbackMalformed, format!("{name} was sent more than once")));
@@ -102,7 +106,7 @@ impl Inner {
         }
         let code = params.get("code").ok_or(Reason::CallbackMalformed)?;
         self.meters.upstream(self.clock.now())?;
-        let identity = self
+        let identified = self
             .provider
             .identify(LoginAnswer {
                 code,
@@ -112,7 +116,7 @@ impl Inner {
                 verifier: &transaction.verifier,
             })
             .await?;
-        self.admit(identity, transaction).await
+        Ok((self.admit(identified.identity, transaction).await?, identified.grant))
     }
 
     /// The engine's lists, the resource's, and the operator's own policy, in this order.
@@ -137,6 +141,7 @@ impl Inner {
     async fn open_session(
         &self,
         identity: VerifiedIdentity,
+        grant: Option<UpstreamGrant>,
         transaction: &ApprovedTransaction,
     ) -> Result<Session, Refusal> {
         let user = identity.into_user();
@@ -147,7 +152,7 @@ impl Inner {
             // The operator took the pin away meanwhile.
             return Err(self.record_refusal(&user, transaction, Reason::ClientNotAccepted).await);
         }
-        let sign_in = self.sign_in(user.clone(), transaction)?;
+        let sign_in = self.sign_in(user.clone(), grant, transaction)?;
         let mut session = sign_in.session.clone();
         let now = sign_in.now;
         match self.store.sign_in(sign_in).await? {
@@ -190,7 +195,12 @@ impl Inner {
         Ok(Refusal::from(Reason::ClientNotAccepted).recorded(reference))
     }
 
-    fn sign_in(&self, user: User, transaction: &ApprovedTransaction) -> Result<SignIn, Refusal> {
+    fn sign_in(
+        &self,
+        user: User,
+        grant: Option<UpstreamGrant>,
+        transaction: &ApprovedTransaction,
+    ) -> Result<SignIn, Refusal> {
         let now = self.clock.now();
         let request = &transaction.request;
         let new_connection = ConnectionId::mint(now, self.random.as_ref())?;
@@ -225,6 +235,7 @@ impl Inner {
             .map(|_| Ok(self.about(self.event(EventKind::Evicted, "too_many_sessions")?, &user, transaction)))
             .collect::<Result<_, Refusal>>()?;
         Ok(SignIn {
+            upstream_token: self.sealed_grant(&user.id, &session.resource, grant)?,
             software: request.software.clone(),
             user,
             new_connection,

@@ -106,6 +106,7 @@ impl Inner {
     ) -> Result<Login, Refusal> {
         let transaction = request.approve(approved_before_by, self.clock.now(), self.random.as_ref())?;
         let state = transaction.state(&self.ring);
+        let upstream = self.grant_name(&transaction.request.resource);
         let location = self
             .provider
             .login_url(LoginRequest {
@@ -114,6 +115,7 @@ impl Inner {
                 nonce: &transaction.nonce,
                 verifier: &transaction.verifier,
                 select_account: transaction.request.must_select_account(),
+                upstream_scopes: upstream.as_ref().map_or(&[][..], |name| &name.asked),
             })
             .await?;
         let cookie = transaction.seal(&self.ring, self.random.as_ref())?;

@@ -178,6 +178,10 @@ impl Inner {
         if ahead || session.is_alive(now) {
             self.use_up(&authenticated).await?;
         }
+        if ahead || (session.is_alive(now) && grant.generation == session.generation) {
+            // Not for one that is superseded: who holds such a token does not cause requests to the provider.
+            self.recheck(&session).await?;
+        }
         if ahead {
             return self.ahead_of_its_row(&session, grant.generation, client, scope, now).await;
         }

@@ -105,6 +105,8 @@ impl RefusalKind {
             | Reason::RefreshInvalid
             | Reason::RefreshOtherClient
             | Reason::SessionOver
+            | Reason::UpstreamSignInAgain
+            | Reason::UpstreamUserGone
             | Reason::RefreshSuperseded
             | Reason::RefreshReplayed
             | Reason::RefreshAhead

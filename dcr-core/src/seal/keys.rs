@@ -42,6 +42,8 @@ pub(crate) enum Purpose {
     Approved,
     /// AEAD of an approval that is remembered (cookie).
     Remembered,
+    /// AEAD of what a user may have from the upstream provider (store).
+    UpstreamToken,
 }
 
 impl Purpose {
@@ -64,6 +66,7 @@ pub(crate) struct KeySet {
     request: LessSafeKey,
     approved: LessSafeKey,
     remembered: LessSafeKey,
+    upstream_token: LessSafeKey,
     signing: Ed25519KeyPair,
     signing_kid: String,
 }
@@ -107,6 +110,7 @@ impl KeySet {
             request: aead(&prk, b"dcr/v1/transaction-request")?,
             approved: aead(&prk, b"dcr/v1/transaction-approved")?,
             remembered: aead(&prk, b"dcr/v1/consent-remembered")?,
+            upstream_token: aead(&prk, b"dcr/v1/upstream-token")?,
             signing,
             signing_kid: b64(&sha256(jwk.as_bytes())),
         })
@@ -138,6 +142,7 @@ impl KeySet {
             Purpose::Request => Some(&self.request),
             Purpose::Approved => Some(&self.approved),
             Purpose::Remembered => Some(&self.remembered),
+            Purpose::UpstreamToken => Some(&self.upstream_token),
             _ => None,
         }
     }
@@ -250,6 +255,17 @@ impl KeyRing {
         plaintext: &[u8],
         random: &dyn SecureRandom,
     ) -> Result<String, RandomUnavailable> {
+        self.seal_bytes(purpose, aad, plaintext, random).map(|sealed| b64(&sealed))
+    }
+
+    /// [`KeyRing::seal`], not as text: for what is kept in the store.
+    pub(crate) fn seal_bytes(
+        &self,
+        purpose: Purpose,
+        aad: &[u8],
+        plaintext: &[u8],
+        random: &dyn SecureRandom,
+    ) -> Result<Vec<u8>, RandomUnavailable> {
         let set = self.sealing();
         let nonce: [u8; NONCE_LEN] = bytes(random)?;
         let mut body = plaintext.to_vec();
@@ -260,12 +276,16 @@ impl KeyRing {
         out.extend_from_slice(&set.id.0);
         out.extend_from_slice(&nonce);
         out.extend_from_slice(&body);
-        Ok(b64(&out))
+        Ok(out)
     }
 
     /// Opens what [`KeyRing::seal`] made for the same purpose and associated data; `None` for anything else.
     pub(crate) fn open(&self, purpose: Purpose, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
-        let sealed = unb64_bounded(sealed)?;
+        self.open_bytes(purpose, aad, &unb64_bounded(sealed)?)
+    }
+
+    /// Opens what [`KeyRing::seal_bytes`] made.
+    pub(crate) fn open_bytes(&self, purpose: Purpose, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (id, rest) = sealed.split_at_checked(KEY_ID_LEN)?;
         let (nonce, body) = rest.split_at_checked(NONCE_LEN)?;
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;

@@ -7,7 +7,8 @@ use async_trait::async_trait;
 
 use super::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserMatch, UserQuery,
+    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
+    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
 };
 use crate::client::{ClientId, ImportedClient, Platform, StoredClient};
 use crate::clock::Timestamp;
@@ -46,6 +47,7 @@ struct Tables {
     /// Sessions that were erased, and when they ended.
     erased: BTreeMap<SessionId, Timestamp>,
     funnel: BTreeMap<FunnelKey, u64>,
+    upstream_tokens: BTreeMap<(UserId, UpstreamTokenKey), StoredUpstreamToken>,
 }
 
 type FunnelKey = (Timestamp, Platform, Step, String);
@@ -105,6 +107,7 @@ impl Store for MemoryStore {
             tables.write(vec![ending.event])?;
         }
         tables.end(&found, &ending.reason, ending.now);
+        tables.drop_upstream_tokens_of(&found, ending.now);
         Ok(found)
     }
 
@@ -118,6 +121,7 @@ impl Store for MemoryStore {
         }
         tables.blocks.extend(key);
         tables.end(&found, &ending.reason, ending.now);
+        tables.drop_upstream_tokens_of(&found, ending.now);
         Ok(found)
     }
 
@@ -246,6 +250,7 @@ impl Store for MemoryStore {
             imported_clients: count(tables.imported.len()),
             clients: count(tables.clients.len()),
             used_up: count(tables.used_up.len()),
+            upstream_tokens: count(tables.upstream_tokens.len()),
         })
     }
 
@@ -362,12 +367,65 @@ impl Store for MemoryStore {
             left -= u32::from(goes);
             !goes
         });
+        tables.drop_upstream_tokens(before, |_, row| row.refreshed_at < before);
         Ok(swept)
+    }
+
+    async fn upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+    ) -> Result<Option<StoredUpstreamToken>, StoreError> {
+        Ok(self.tables()?.upstream_tokens.get(&(user.clone(), *key)).cloned())
+    }
+
+    async fn lease_upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+        lease: UpstreamLease,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        let row = tables.upstream_tokens.get_mut(&(user.clone(), *key));
+        let row = row.filter(|row| row.version == lease.version && row.leased_until <= lease.now);
+        Ok(row.map(|row| row.leased_until = lease.until).is_some())
+    }
+
+    async fn replace_upstream_token(
+        &self,
+        user: &UserId,
+        instead_of: &UpstreamTokenVersion,
+        token: PutUpstreamToken,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        let row = tables.upstream_tokens.get_mut(&(user.clone(), token.key));
+        let row = row.filter(|row| row.version == *instead_of);
+        Ok(row.map(|row| *row = unleased(token)).is_some())
+    }
+
+    async fn drop_upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+        version: &UpstreamTokenVersion,
+    ) -> Result<bool, StoreError> {
+        let mut tables = self.tables()?;
+        let key = (user.clone(), *key);
+        let is_there = tables.upstream_tokens.get(&key).is_some_and(|row| row.version == *version);
+        if is_there {
+            tables.upstream_tokens.remove(&key);
+        }
+        Ok(is_there)
     }
 
     async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError> {
         Ok(self.tables()?.secret.get_or_insert(candidate).clone())
     }
+}
+
+fn unleased(token: PutUpstreamToken) -> StoredUpstreamToken {
+    let PutUpstreamToken { sealed, version, refreshed_at, .. } = token;
+    StoredUpstreamToken { sealed, version, leased_until: Timestamp::from_unix_micros(0), refreshed_at }
 }
 
 /// All that can fail comes before the first change.
@@ -382,6 +440,7 @@ impl Tables {
             max_aliases,
             mut event,
             evictions,
+            upstream_token,
             now,
         } = sign_in;
         let found = self.connections.values().find(|c| c.user == user.id && c.software == software).map(|c| c.id);
@@ -429,6 +488,9 @@ impl Tables {
         self.use_alias(connection, &session.client_id, max_aliases, now);
         session.user = user.id.clone();
         session.connection = connection;
+        if let Some(token) = upstream_token {
+            self.upstream_tokens.insert((user.id.clone(), token.key), unleased(token));
+        }
         self.users.insert(user.id.clone(), user);
         self.sessions.insert(session.id, session);
         Ok(SignedIn::Done { connection, first: found.is_none(), evicted })
@@ -612,6 +674,18 @@ impl Tables {
                 session.ended = Some(SessionEnd { at, reason: reason.to_owned() });
             }
         }
+    }
+
+    /// Of the users of these sessions who have no session that is alive at `at`.
+    fn drop_upstream_tokens_of(&mut self, sessions: &[SessionId], at: Timestamp) {
+        let users: BTreeSet<_> = sessions.iter().filter_map(|id| Some(self.sessions.get(id)?.user.clone())).collect();
+        self.drop_upstream_tokens(at, |user, _| users.contains(user));
+    }
+
+    /// Of users who have no session that is alive at `at`, as far as `which` says so.
+    fn drop_upstream_tokens(&mut self, at: Timestamp, which: impl Fn(&UserId, &StoredUpstreamToken) -> bool) {
+        let alive: BTreeSet<_> = self.sessions.values().filter(|s| s.is_alive(at)).map(|s| s.user.clone()).collect();
+        self.upstream_tokens.retain(|(user, _), row| alive.contains(user) || !which(user, row));
     }
 
     fn blocked(&self, targets: &[Target]) -> Option<BlockKind> {

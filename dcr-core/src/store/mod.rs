@@ -65,6 +65,8 @@ pub struct SignIn {
     /// One for each session that may be evicted, its `connection` and `session` filled in as it is used. No more sessions
     /// go than there are events for it here; a cap that was lowered is reached over several sign-ins.
     pub evictions: Vec<Event>,
+    /// Inserted, or put in the place of the one that the user has under this key; nobody holds a lease on it then.
+    pub upstream_token: Option<PutUpstreamToken>,
     /// The time of the sign-in.
     pub now: Timestamp,
 }
@@ -304,6 +306,68 @@ pub struct PutClient {
     pub event: Event,
 }
 
+/// Under which a user's upstream token is kept: a digest of the upstream application and the scope set.
+pub type UpstreamTokenKey = [u8; 32];
+
+/// Names one state of an upstream token: random, minted with each write, so that a row that was deleted and made anew is
+/// never taken for the old one.
+pub type UpstreamTokenVersion = [u8; 16];
+
+/// What one user may have from the upstream provider, as one row: for each user and key at most one.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]
+pub struct StoredUpstreamToken {
+    /// The tokens, sealed by the engine. Up to 64 KiB.
+    pub sealed: Vec<u8>,
+    /// Of this state of the row.
+    pub version: UpstreamTokenVersion,
+    /// Until then one caller, and nobody else, asks the provider for the next one. A time that is over: nobody does.
+    pub leased_until: Timestamp,
+    /// When the provider last gave these tokens, and so vouched for the user.
+    pub refreshed_at: Timestamp,
+}
+
+impl fmt::Debug for StoredUpstreamToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredUpstreamToken")
+            .field("leased_until", &self.leased_until)
+            .field("refreshed_at", &self.refreshed_at)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An upstream token as it is written: nobody holds a lease on it afterwards.
+#[derive(Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct PutUpstreamToken {
+    /// Under which key of its user.
+    pub key: UpstreamTokenKey,
+    /// The tokens, sealed by the engine.
+    pub sealed: Vec<u8>,
+    /// Of the row as it will be.
+    pub version: UpstreamTokenVersion,
+    /// When the provider gave them.
+    pub refreshed_at: Timestamp,
+}
+
+impl fmt::Debug for PutUpstreamToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutUpstreamToken").field("refreshed_at", &self.refreshed_at).finish_non_exhaustive()
+    }
+}
+
+/// Asks for the sole right to refresh an upstream token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
+pub struct UpstreamLease {
+    /// The row must be in this state.
+    pub version: UpstreamTokenVersion,
+    /// Now: a lease that ends at or before it has lapsed.
+    pub now: Timestamp,
+    /// Becomes the end of the lease.
+    pub until: Timestamp,
+}
+
 /// One entry of the revocation feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]
@@ -336,6 +400,8 @@ pub struct Counts {
     pub clients: u64,
     /// Things that count once and were used, until they are swept.
     pub used_up: u64,
+    /// Upstream tokens.
+    pub upstream_tokens: u64,
 }
 
 /// How many sessions are in which state, and who has the most.
@@ -507,7 +573,7 @@ impl Erased {
 #[async_trait]
 pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// In one transaction: refuse if blocked; upsert the user; find or make the connection; record the presented id as
-    /// an alias; insert the session; end the sessions above the cap; write the events.
+    /// an alias; insert the session; end the sessions above the cap; write the upstream token; write the events.
     ///
     /// # Errors
     /// [`StoreError`]; then nothing was written.
@@ -533,8 +599,8 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`]; then the counter did not move, or it moved and the answer was lost: the caller's grace covers it.
     async fn catch_up(&self, id: SessionId, catch_up: CatchUp) -> Result<Advanced, StoreError>;
 
-    /// Ends every session of the target that has not ended yet, and writes the event if there was one. Answers which
-    /// ended.
+    /// Ends every session of the target that has not ended yet, and writes the event if there was one. Users of whom none
+    /// is alive then lose their upstream tokens, in the same transaction. Answers which ended.
     ///
     /// # Errors
     /// [`StoreError`]; then none ended.
@@ -719,8 +785,55 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError>;
 
-    /// Deletes at most `limit` sessions that lapsed or ended before `before`, and at most ten times as many uses that need not
-    /// be remembered since then, and as many ends of sessions that were erased before then. Answers how many sessions; fewer than `limit` means that no more were left.
+    /// The upstream token that the user has under this key.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+    ) -> Result<Option<StoredUpstreamToken>, StoreError>;
+
+    /// Gives out the sole right to refresh an upstream token, if its row is in that state and nobody has it: of any number of
+    /// concurrent calls exactly one is told so (I-12).
+    ///
+    /// # Errors
+    /// [`StoreError`]; then nobody has it, or it was given out and lapses.
+    async fn lease_upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+        lease: UpstreamLease,
+    ) -> Result<bool, StoreError>;
+
+    /// Replaces the user's upstream token, if there is one and it is in the state `instead_of`. Answers whether it was: it is
+    /// not if the user signed in anew or was signed out meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then it is the old one or the new one.
+    async fn replace_upstream_token(
+        &self,
+        user: &UserId,
+        instead_of: &UpstreamTokenVersion,
+        token: PutUpstreamToken,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes the user's upstream token, if it is in this state. Answers whether it was.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn drop_upstream_token(
+        &self,
+        user: &UserId,
+        key: &UpstreamTokenKey,
+        version: &UpstreamTokenVersion,
+    ) -> Result<bool, StoreError>;
+
+    /// Deletes at most `limit` sessions that lapsed or ended before `before`; at most ten times as many uses that need not be
+    /// remembered since then, and as many ends of sessions that were erased before then; and the upstream tokens from before
+    /// it of users whose last session lapsed before it (one that was ended took them along). Answers how many sessions; fewer
+    /// than `limit` means that no more were left.
     ///
     /// # Errors
     /// [`StoreError`].

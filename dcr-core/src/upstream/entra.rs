@@ -22,7 +22,7 @@ pub struct EntraConfig {
     pub(super) tenant: String,
     pub(super) name: String,
     pub(super) client_id: String,
-    pub(super) secret: super::OidcSecret,
+    pub(super) credential: super::UpstreamCredential,
     pub(super) allowed_tenants: Vec<String>,
 }
 
@@ -30,12 +30,22 @@ impl EntraConfig {
     /// For the application `client_id` in `tenant`: a tenant id, a verified domain, `organizations` or `common`.
     #[must_use]
     pub fn new(tenant: impl Into<String>, client_id: impl Into<String>, secret: impl Into<String>) -> Self {
+        Self::with_credential(tenant, client_id, super::UpstreamCredential::Secret(super::OidcSecret::new(secret)))
+    }
+
+    /// The same with a certificate, or with assertions of somebody else's making, in the secret's place.
+    #[must_use]
+    pub fn with_credential(
+        tenant: impl Into<String>,
+        client_id: impl Into<String>,
+        credential: super::UpstreamCredential,
+    ) -> Self {
         Self {
             authority: "https://login.microsoftonline.com".to_owned(),
             tenant: tenant.into(),
             name: "Microsoft Entra ID".to_owned(),
             client_id: client_id.into(),
-            secret: super::OidcSecret::new(secret),
+            credential,
             allowed_tenants: Vec::new(),
         }
     }
@@ -150,6 +160,20 @@ pub(super) fn classify(error: &str, codes: &[u32]) -> UpstreamFault {
     })
 }
 
+/// What an error of a refresh means: the same codes, of a person who is signed in already. A grant that is refused is dead,
+/// and what would not let them in now wants to see them.
+pub(super) fn classify_refresh(error: &str, codes: &[u32]) -> UpstreamFault {
+    // The account is disabled; or does not exist in the directory, where it was when it signed in.
+    if codes.iter().any(|code| matches!(code, 50_057 | 50_034 | 51_004)) {
+        return UpstreamFault::UserGone;
+    }
+    match classify(error, codes) {
+        UpstreamFault::CodeRefused => UpstreamFault::GrantDead,
+        UpstreamFault::NotAllowed | UpstreamFault::Denied => UpstreamFault::InteractionNeeded,
+        other => other,
+    }
+}
+
 fn by_code(code: u32) -> Option<UpstreamFault> {
     Some(match code {
         65_004 => UpstreamFault::Denied,
@@ -216,6 +240,29 @@ mod tests {
         assert_eq!(classify("what", &[1]), UpstreamFault::Invalid);
         assert_eq!(codes_in("AADSTS65004: x AADSTS90094 y"), [65_004, 90_094]);
         assert_eq!(codes_in("AADSTS99999999999999"), Vec::<u32>::new());
+    }
+
+    #[test]
+    fn up_07_a_refresh_tells_a_dead_grant_from_a_person_who_is_gone_and_from_trouble() {
+        for (error, codes, fault) in [
+            ("invalid_grant", &[50_057][..], UpstreamFault::UserGone),
+            ("invalid_grant", &[50_034], UpstreamFault::UserGone),
+            ("invalid_grant", &[], UpstreamFault::GrantDead),
+            ("invalid_grant", &[700_082], UpstreamFault::GrantDead),
+            ("invalid_grant", &[70_043], UpstreamFault::GrantDead),
+            ("invalid_grant", &[50_173], UpstreamFault::GrantDead),
+            ("invalid_grant", &[50_085], UpstreamFault::GrantDead),
+            ("invalid_grant", &[65_001], UpstreamFault::ConsentNeeded),
+            ("interaction_required", &[50_076], UpstreamFault::InteractionNeeded),
+            ("invalid_grant", &[53_003], UpstreamFault::InteractionNeeded),
+            ("invalid_grant", &[50_105], UpstreamFault::InteractionNeeded),
+            ("invalid_grant", &[90_033], UpstreamFault::Busy),
+            ("invalid_request", &[50_196], UpstreamFault::Busy),
+            ("invalid_client", &[7_000_222], UpstreamFault::Configuration),
+            ("unauthorized_client", &[700_016], UpstreamFault::Configuration),
+        ] {
+            assert_eq!(classify_refresh(error, codes), fault, "{error} {codes:?}");
+        }
     }
 
     #[test]

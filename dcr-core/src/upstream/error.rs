@@ -21,6 +21,12 @@ pub enum UpstreamFault {
     Invalid,
     /// Our credentials, redirect or configuration are wrong.
     Configuration,
+    /// At a refresh: what we hold of the person lapsed or was withdrawn.
+    GrantDead,
+    /// At a refresh: the person must meet the provider itself, for a second factor or a policy.
+    InteractionNeeded,
+    /// At a refresh: the person's account is disabled or gone (UP-7).
+    UserGone,
 }
 
 /// An upstream failure: a kind, and a text for the operator's log. The text is ours, or codes and ids of the provider;
@@ -55,6 +61,8 @@ impl UpstreamError {
             UpstreamFault::CodeRefused => Reason::UpstreamCode,
             UpstreamFault::Invalid => Reason::UpstreamInvalid,
             UpstreamFault::Configuration => Reason::UpstreamConfiguration,
+            UpstreamFault::GrantDead | UpstreamFault::InteractionNeeded => Reason::UpstreamSignInAgain,
+            UpstreamFault::UserGone => Reason::UpstreamUserGone,
         }
     }
 }

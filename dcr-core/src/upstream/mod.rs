@@ -4,13 +4,20 @@
 //! UP-9). What it knows is one static application and one callback.
 
 mod admission;
+mod certificate;
+mod credential;
 mod discovery;
 mod entra;
 mod error;
 mod fetch;
+mod grant;
 mod id_token;
+mod managed_identity;
 mod membership;
 mod oidc;
+mod recheck;
+mod sealed;
+mod tokens;
 
 use std::fmt;
 
@@ -18,13 +25,20 @@ use async_trait::async_trait;
 
 pub use self::admission::{Admission, AdmissionPolicy, Applicant, NotAdmitted};
 pub(crate) use self::admission::{Doors, VerifiedIdentity};
+pub use self::certificate::{CertificateError, ClientCertificate};
+pub use self::credential::{AssertionSource, UpstreamCredential};
 pub use self::entra::EntraConfig;
 pub use self::error::{UpstreamError, UpstreamFault};
 #[cfg(feature = "http-client")]
 pub use self::fetch::ReqwestFetch;
 pub use self::fetch::{FetchError, HttpFetch};
+pub use self::grant::{Identified, RefreshRequest, UpstreamGrant, UpstreamSecret};
+pub use self::managed_identity::ManagedIdentity;
 pub use self::membership::{Groups, Roles};
 pub use self::oidc::{OidcConfig, OidcProvider, OidcSecret, ProviderConfigError};
+pub use self::recheck::Recheck;
+pub(crate) use self::tokens::Turns;
+pub use self::tokens::{UpstreamToken, UpstreamTokenError};
 
 /// One login, as it goes out.
 #[derive(Clone, Copy)]
@@ -40,6 +54,9 @@ pub struct LoginRequest<'a> {
     pub verifier: &'a str,
     /// Whether the provider must show its account chooser (SR-12).
     pub select_account: bool,
+    /// What to ask for beside who the person is: `offline_access` and the operator's upstream scopes of one resource. Empty
+    /// where nothing of theirs is needed. Never a scope that a client named (UPS-01).
+    pub upstream_scopes: &'a [String],
 }
 
 /// The provider's answer at the callback, together with what the login sent out.
@@ -106,7 +123,24 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`UpstreamError`]; nobody is signed in then.
-    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identity, UpstreamError>;
+    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identified, UpstreamError>;
+
+    /// A fresh access token of a person who signed in with `offline_access`. It also says that their account is still good.
+    ///
+    /// # Errors
+    /// [`UpstreamError`]. [`UpstreamFault::Busy`] where the same may work later; that the grant is dead, the person gone, or
+    /// must meet the provider itself, only if the provider said so. A provider that cannot refresh answers
+    /// [`UpstreamFault::Configuration`], as this does by default.
+    async fn refresh(&self, request: RefreshRequest<'_>) -> Result<UpstreamGrant, UpstreamError> {
+        let _ = request;
+        Err(UpstreamError::new(UpstreamFault::Configuration, "this provider does not refresh tokens"))
+    }
+
+    /// What its tokens belong to, for ever the same: the issuer and our application there. What was kept under another name
+    /// is not used any more.
+    fn upstream(&self) -> String {
+        self.name().to_owned()
+    }
 
     /// What an error at the callback means.
     fn explain(&self, error: LoginError<'_>) -> UpstreamError;

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use async_trait::async_trait;
 use oauth2::basic::{BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType};
 use oauth2::{
-    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, ExtraTokenFields,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, StandardRevocableToken,
-    StandardTokenResponse, TokenUrl,
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, ExtraTokenFields, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError,
+    Scope, StandardRevocableToken, StandardTokenResponse, TokenResponse as _, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -19,13 +19,16 @@ use super::discovery::{Discovery, Document};
 use super::entra::{self, EntraConfig};
 use super::id_token::{self, Claims, invalid};
 use super::{
-    FetchError, Groups, HttpFetch, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest, Roles,
-    UpstreamError, UpstreamFault,
+    FetchError, Groups, HttpFetch, Identified, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest,
+    RefreshRequest, Roles, UpstreamCredential, UpstreamError, UpstreamFault, UpstreamGrant, UpstreamSecret,
 };
 use crate::clock::Clock;
+use crate::random::{SecureRandom, SystemRandom};
 
-/// What is asked for: who the person is, and nothing of theirs. Never a scope that a client named.
+/// What is always asked for: who the person is, and nothing of theirs. Never a scope that a client named.
 const SCOPES: [&str; 3] = ["openid", "profile", "email"];
+/// How an assertion that stands for a secret is announced (RFC 7523 section 2.2).
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The secret of our application upstream. `Debug` shows nothing of it.
 #[derive(Clone)]
@@ -50,7 +53,7 @@ impl fmt::Debug for OidcSecret {
 pub struct OidcConfig {
     issuer: String,
     client_id: String,
-    secret: Option<OidcSecret>,
+    credential: Option<UpstreamCredential>,
     name: Option<String>,
 }
 
@@ -59,13 +62,19 @@ impl OidcConfig {
     /// `{issuer}/.well-known/openid-configuration`.
     #[must_use]
     pub fn new(issuer: impl Into<String>, client_id: impl Into<String>) -> Self {
-        Self { issuer: issuer.into(), client_id: client_id.into(), secret: None, name: None }
+        Self { issuer: issuer.into(), client_id: client_id.into(), credential: None, name: None }
     }
 
     /// The application's secret. Without one it is a public client upstream, protected by PKCE.
     #[must_use]
-    pub fn secret(mut self, secret: impl Into<String>) -> Self {
-        self.secret = Some(OidcSecret::new(secret));
+    pub fn secret(self, secret: impl Into<String>) -> Self {
+        self.credential(UpstreamCredential::Secret(OidcSecret::new(secret)))
+    }
+
+    /// A certificate, or assertions of somebody else's making, in the secret's place (`private_key_jwt`).
+    #[must_use]
+    pub fn credential(mut self, credential: UpstreamCredential) -> Self {
+        self.credential = Some(credential);
         self
     }
 
@@ -110,12 +119,15 @@ pub struct OidcProvider {
     name: String,
     rules: Rules,
     client_id: String,
-    secret: Option<OidcSecret>,
+    credential: Option<UpstreamCredential>,
+    /// What its tokens belong to.
+    upstream: String,
     /// The provider's own origin if that is plain http on loopback.
     insecure_origin: Option<String>,
     discovery: Discovery,
     fetch: Arc<dyn HttpFetch>,
     clock: Arc<dyn Clock>,
+    random: Arc<dyn SecureRandom>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -159,12 +171,19 @@ impl ErrorBody {
 
 impl oauth2::ErrorResponse for ErrorBody {}
 
-type Client = oauth2::Client<
+type Tokens = StandardTokenResponse<IdTokenField, BasicTokenType>;
+
+type Client<HasTokenUrl = EndpointNotSet> = oauth2::Client<
     ErrorBody,
-    StandardTokenResponse<IdTokenField, BasicTokenType>,
+    Tokens,
     BasicTokenIntrospectionResponse,
     StandardRevocableToken,
     BasicRevocationErrorResponse,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    HasTokenUrl,
 >;
 
 impl OidcProvider {
@@ -184,13 +203,15 @@ impl OidcProvider {
         let discovery_url = format!("{}/.well-known/openid-configuration", config.issuer.trim_end_matches('/'));
         Ok(Self {
             name: config.name.unwrap_or_else(|| url.host_str().unwrap_or("the provider").to_owned()),
+            upstream: format!("{} {}", config.issuer, config.client_id),
             discovery: Discovery::new(discovery_url, Some(config.issuer.clone()), fetch.clone(), clock.clone()),
             rules: Rules::Exact(config.issuer),
             client_id: config.client_id,
-            secret: config.secret,
+            credential: config.credential,
             insecure_origin,
             fetch,
             clock,
+            random: Arc::new(SystemRandom),
         })
     }
 
@@ -217,29 +238,74 @@ impl OidcProvider {
         let discovery = Discovery::new(config.discovery_url(), None, fetch.clone(), clock.clone());
         Ok(Self {
             name: config.name,
+            upstream: format!("{}/{} {}", config.authority, config.tenant, config.client_id),
             rules: Rules::Entra { tenant: config.tenant, allowed: config.allowed_tenants },
             client_id: config.client_id,
-            secret: Some(config.secret),
+            credential: Some(config.credential),
             insecure_origin,
             discovery,
             fetch,
             clock,
+            random: Arc::new(SystemRandom),
         })
+    }
+
+    /// Another random source, for tests: it names the assertions that a certificate signs.
+    #[must_use]
+    pub fn random(mut self, random: Arc<dyn SecureRandom>) -> Self {
+        self.random = random;
+        self
     }
 
     fn client(&self) -> Client {
         let client = Client::new(ClientId::new(self.client_id.clone()));
-        match &self.secret {
-            Some(OidcSecret(secret)) => client.set_client_secret(ClientSecret::new(secret.clone())),
-            None => client,
+        match &self.credential {
+            Some(UpstreamCredential::Secret(OidcSecret(secret))) => {
+                client.set_client_secret(ClientSecret::new(secret.clone()))
+            }
+            Some(UpstreamCredential::Certificate(_) | UpstreamCredential::Assertion(_)) | None => client,
         }
     }
 
-    /// The code for an ID token, verified: signature, issuer, audience, times, nonce.
-    async fn exchange(&self, answer: LoginAnswer<'_>) -> Result<Claims, UpstreamError> {
+    /// The client at the token endpoint, and the further parameters by which it authenticates if it has no secret.
+    async fn token_client(
+        &self,
+        document: &Document,
+    ) -> Result<(Client<EndpointSet>, Vec<(&'static str, String)>), UpstreamError> {
+        let methods = &document.token_endpoint_auth_methods_supported;
+        let has_secret = matches!(self.credential, Some(UpstreamCredential::Secret(_)));
+        // Absent means Basic (OpenID Connect Discovery 1.0 section 3); without a secret the id goes in the body.
+        let post = !has_secret || methods.iter().any(|m| m == "client_secret_post");
+        let assertion = match &self.credential {
+            Some(credential) => {
+                let (random, now) = (self.random.as_ref(), self.clock.now());
+                credential.assertion(&self.client_id, &document.token_endpoint, random, now).await?
+            }
+            None => None,
+        };
+        let parameters = match assertion {
+            Some(assertion) => vec![
+                ("client_assertion_type", ASSERTION_TYPE.to_owned()),
+                ("client_assertion", assertion.expose().to_owned()),
+            ],
+            None => Vec::new(),
+        };
+        let client = self
+            .client()
+            .set_auth_type(if post { AuthType::RequestBody } else { AuthType::BasicAuth })
+            .set_token_uri(TokenUrl::new(document.token_endpoint.clone()).map_err(not_a_url)?);
+        Ok((client, parameters))
+    }
+
+    const fn transport(&self) -> Transport<'_> {
+        Transport { fetch: &self.fetch, status: AtomicU16::new(0) }
+    }
+
+    /// The code for an ID token, verified: signature, issuer, audience, times, nonce; and what else the provider gave.
+    async fn exchange(&self, answer: LoginAnswer<'_>) -> Result<(Claims, UpstreamGrant), UpstreamError> {
         let document = self.discovery.document().await?;
         check_response_issuer(&document, answer.issuer)?;
-        let id_token = self.redeem(&document, answer).await?;
+        let (id_token, grant) = self.redeem(&document, answer).await?;
         let (algorithm, kid) = id_token::header(&id_token)?;
         let key = self
             .discovery
@@ -257,34 +323,45 @@ impl OidcProvider {
                     && key.issuer.as_deref().is_none_or(|issuer| entra::issuer_fits(issuer, &claims))
             }
         };
-        if issued { Ok(claims) } else { Err(invalid("the ID token is from another issuer")) }
+        if issued { Ok((claims, grant)) } else { Err(invalid("the ID token is from another issuer")) }
     }
 
-    /// The code for an ID token.
-    async fn redeem(&self, document: &Document, answer: LoginAnswer<'_>) -> Result<String, UpstreamError> {
-        let methods = &document.token_endpoint_auth_methods_supported;
-        // Absent means Basic (OpenID Connect Discovery 1.0 section 3); without a secret the id goes in the body.
-        let post = self.secret.is_none() || methods.iter().any(|m| m == "client_secret_post");
-        let client = self
-            .client()
-            .set_auth_type(if post { AuthType::RequestBody } else { AuthType::BasicAuth })
-            .set_token_uri(TokenUrl::new(document.token_endpoint.clone()).map_err(not_a_url)?)
-            .set_redirect_uri(RedirectUrl::new(answer.callback.to_owned()).map_err(not_a_url)?);
-        let transport = Transport { fetch: self.fetch.as_ref(), status: AtomicU16::new(0) };
-        let response = client
+    /// The code for an ID token and the other tokens.
+    async fn redeem(
+        &self,
+        document: &Document,
+        answer: LoginAnswer<'_>,
+    ) -> Result<(String, UpstreamGrant), UpstreamError> {
+        let (client, parameters) = self.token_client(document).await?;
+        let client = client.set_redirect_uri(RedirectUrl::new(answer.callback.to_owned()).map_err(not_a_url)?);
+        let mut request = client
             .exchange_code(AuthorizationCode::new(answer.code.to_owned()))
-            .set_pkce_verifier(PkceCodeVerifier::new(answer.verifier.to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(answer.verifier.to_owned()));
+        for (name, value) in parameters {
+            request = request.add_extra_param(name, value);
+        }
+        let transport = self.transport();
+        let response = request
             .request_async(&transport)
             .await
-            .map_err(|error| token_error(error, transport.status.load(Ordering::Relaxed)))?;
-        response.extra_fields().id_token.clone().ok_or_else(|| invalid("the provider sent no ID token"))
+            .map_err(|error| token_error(error, transport.status.load(Ordering::Relaxed), entra::classify))?;
+        let id_token = response.extra_fields().id_token.clone();
+        Ok((id_token.ok_or_else(|| invalid("the provider sent no ID token"))?, grant(&response)))
+    }
+}
+
+fn grant(response: &Tokens) -> UpstreamGrant {
+    UpstreamGrant {
+        access_token: UpstreamSecret::new(response.access_token().secret()),
+        refresh_token: response.refresh_token().map(|token| UpstreamSecret::new(token.secret())),
+        expires_in: response.expires_in(),
     }
 }
 
 /// Our HTTP client, as the oauth2 crate wants it. It keeps the status of an unreadable answer to itself, and 5xx and 4xx
 /// lead to different answers here: so the transport remembers it.
 struct Transport<'a> {
-    fetch: &'a dyn HttpFetch,
+    fetch: &'a Arc<dyn HttpFetch>,
     status: AtomicU16,
 }
 
@@ -306,11 +383,15 @@ impl<'c> AsyncHttpClient<'c> for Transport<'_> {
     }
 }
 
-fn token_error(error: RequestTokenError<FetchError, ErrorBody>, status: u16) -> UpstreamError {
+fn token_error(
+    error: RequestTokenError<FetchError, ErrorBody>,
+    status: u16,
+    classify: fn(&str, &[u32]) -> UpstreamFault,
+) -> UpstreamError {
     let transient = status >= 500 || status == 429;
     match error {
         RequestTokenError::ServerResponse(body) => {
-            let fault = match entra::classify(&body.error, &body.codes()) {
+            let fault = match classify(&body.error, &body.codes()) {
                 _ if transient => UpstreamFault::Busy,
                 fault => fault,
             };
@@ -377,7 +458,7 @@ impl IdentityProvider for OidcProvider {
         let mut login = client
             .authorize_url(|| CsrfToken::new(state))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
-            .add_scopes(SCOPES.map(|scope| Scope::new(scope.to_owned())))
+            .add_scopes(asked(request.upstream_scopes))
             .add_extra_param("nonce", request.nonce)
             // A cross-site POST would come without our Lax cookie (CB-6).
             .add_extra_param("response_mode", "query");
@@ -388,8 +469,56 @@ impl IdentityProvider for OidcProvider {
         Ok(url.into())
     }
 
-    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identity, UpstreamError> {
-        let claims = self.exchange(answer).await?;
+    async fn identify(&self, answer: LoginAnswer<'_>) -> Result<Identified, UpstreamError> {
+        let (claims, grant) = self.exchange(answer).await?;
+        Ok(Identified { identity: self.identity(claims)?, grant: Some(grant) })
+    }
+
+    async fn refresh(&self, request: RefreshRequest<'_>) -> Result<UpstreamGrant, UpstreamError> {
+        let document = self.discovery.document().await?;
+        let (client, parameters) = self.token_client(&document).await?;
+        let token = RefreshToken::new(request.refresh_token.expose().to_owned());
+        let mut refresh = client.exchange_refresh_token(&token);
+        // Entra ID wants to be told of which interface the token shall be. Elsewhere nothing means "as granted", and a scope
+        // that the person did not grant would be an error (RFC 6749 section 6).
+        if matches!(self.rules, Rules::Entra { .. }) {
+            refresh = refresh.add_scopes(asked(request.upstream_scopes));
+        }
+        for (name, value) in parameters {
+            refresh = refresh.add_extra_param(name, value);
+        }
+        let transport = self.transport();
+        let response = refresh
+            .request_async(&transport)
+            .await
+            .map_err(|error| token_error(error, transport.status.load(Ordering::Relaxed), entra::classify_refresh))?;
+        Ok(grant(&response))
+    }
+
+    fn upstream(&self) -> String {
+        self.upstream.clone()
+    }
+
+    fn explain(&self, error: LoginError<'_>) -> UpstreamError {
+        let codes = entra::codes_in(error.description);
+        let detail = format!("{} codes {codes:?} at the callback", crate::text::bounded(error.error, 64));
+        UpstreamError::new(entra::classify(error.error, &codes), detail)
+    }
+
+    fn insecure_origins(&self) -> Vec<String> {
+        self.insecure_origin.iter().cloned().collect()
+    }
+}
+
+/// What a login and a refresh ask for.
+fn asked(upstream_scopes: &[String]) -> impl Iterator<Item = Scope> + use<'_> {
+    let ours = SCOPES.into_iter().map(str::to_owned);
+    ours.chain(upstream_scopes.iter().cloned()).map(Scope::new)
+}
+
+impl OidcProvider {
+    /// Who the claims of a verified ID token speak of.
+    fn identity(&self, claims: Claims) -> Result<Identity, UpstreamError> {
         let nothing = |text: &str| text.is_empty() || text.len() > 512;
         let groups =
             Groups::from_claims(|name| claims.claim(name)).ok_or_else(|| invalid("groups is no list of names"))?;
@@ -432,15 +561,5 @@ impl IdentityProvider for OidcProvider {
                 })
             }
         }
-    }
-
-    fn explain(&self, error: LoginError<'_>) -> UpstreamError {
-        let codes = entra::codes_in(error.description);
-        let detail = format!("{} codes {codes:?} at the callback", crate::text::bounded(error.error, 64));
-        UpstreamError::new(entra::classify(error.error, &codes), detail)
-    }
-
-    fn insecure_origins(&self) -> Vec<String> {
-        self.insecure_origin.iter().cloned().collect()
     }
 }

@@ -87,6 +87,16 @@ impl Dialect for MySql {
         import_alias: "INSERT IGNORE INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
              VALUES (?, ?, ?, ?)",
         add_client: "INSERT IGNORE INTO dcr_client_rows (client_id, kind, version, body) VALUES (?, ?, ?, ?)",
+        put_upstream_token: "INSERT INTO dcr_upstream_tokens \
+             (user_id, grant_id, sealed, version, leased_until, refreshed_at) VALUES (?, ?, ?, ?, 0, ?) \
+             ON DUPLICATE KEY UPDATE sealed = VALUES(sealed), version = VALUES(version), leased_until = 0, \
+             refreshed_at = VALUES(refreshed_at)",
+        hold_ended_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE \
+            user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = ?) ORDER BY user_id, grant_id FOR UPDATE",
+        hold_idle_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < ? AND \
+            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+            AND s.ended_at IS NULL AND s.expires_at > ?) \
+            ORDER BY user_id, grant_id FOR UPDATE",
         use_up: "INSERT IGNORE INTO dcr_spent (spent_id, until_at) VALUES (?, ?)",
         sweep_used: "DELETE FROM dcr_spent WHERE until_at < ? LIMIT ?",
         import_client: "INSERT IGNORE INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?)",

@@ -195,7 +195,7 @@ impl Dialect for Postgres {
              (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
              (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
              (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
-             (SELECT COUNT(*) FROM dcr_spent)",
+             (SELECT COUNT(*) FROM dcr_spent), (SELECT COUNT(*) FROM dcr_upstream_tokens)",
         events: events!("", "$13"),
         events_of_user: events!("user_id = $13 AND ", "$14"),
         events_of_session: events!("session_id = $13 AND ", "$14"),
@@ -253,6 +253,30 @@ impl Dialect for Postgres {
              ON CONFLICT (client_id) DO NOTHING",
         change_client: "UPDATE dcr_client_rows SET kind = $1, version = $2, body = $3 WHERE client_id = $4 AND version = $5",
         drop_client: "DELETE FROM dcr_client_rows WHERE client_id = $1 AND kind = $2",
+        put_upstream_token: "INSERT INTO dcr_upstream_tokens \
+             (user_id, grant_id, sealed, version, leased_until, refreshed_at) VALUES ($1, $2, $3, $4, 0, $5) \
+             ON CONFLICT (user_id, grant_id) DO UPDATE SET sealed = excluded.sealed, version = excluded.version, \
+             leased_until = 0, refreshed_at = excluded.refreshed_at",
+        upstream_token: "SELECT sealed, version, leased_until, refreshed_at FROM dcr_upstream_tokens \
+            WHERE user_id = $1 AND grant_id = $2",
+        lease_upstream_token: "UPDATE dcr_upstream_tokens SET leased_until = $1 \
+            WHERE user_id = $2 AND grant_id = $3 AND version = $4 AND leased_until <= $5",
+        replace_upstream_token: "UPDATE dcr_upstream_tokens \
+            SET sealed = $1, version = $2, refreshed_at = $3, leased_until = 0 \
+            WHERE user_id = $4 AND grant_id = $5 AND version = $6",
+        drop_upstream_token: "DELETE FROM dcr_upstream_tokens WHERE user_id = $1 AND grant_id = $2 AND version = $3",
+        drop_ended_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = $1) AND \
+            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+            AND s.ended_at IS NULL AND s.expires_at > $2)",
+        drop_idle_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE refreshed_at < $1 AND \
+            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+            AND s.ended_at IS NULL AND s.expires_at > $2)",
+        hold_ended_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE \
+            user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = $1) ORDER BY user_id, grant_id FOR UPDATE",
+        hold_idle_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < $1 AND \
+            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+            AND s.ended_at IS NULL AND s.expires_at > $2) \
+            ORDER BY user_id, grant_id FOR UPDATE",
         use_up: "INSERT INTO dcr_spent (spent_id, until_at) VALUES ($1, $2) ON CONFLICT (spent_id) DO NOTHING",
         sweep_used: "DELETE FROM dcr_spent WHERE spent_id = ANY (ARRAY(SELECT spent_id FROM dcr_spent WHERE until_at < $1 \
              ORDER BY until_at LIMIT $2 FOR UPDATE SKIP LOCKED))",

@@ -112,7 +112,7 @@ pub(super) const ALIKE: Statements = Statements {
          (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
          (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
          (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
-         (SELECT COUNT(*) FROM dcr_spent)",
+         (SELECT COUNT(*) FROM dcr_spent), (SELECT COUNT(*) FROM dcr_upstream_tokens)",
     events: events!(""),
     events_of_user: events!(" AND user_id = ?"),
     events_of_session: events!(" AND session_id = ?"),
@@ -154,6 +154,23 @@ pub(super) const ALIKE: Statements = Statements {
     add_client: "",
     change_client: "UPDATE dcr_client_rows SET kind = ?, version = ?, body = ? WHERE client_id = ? AND version = ?",
     drop_client: "DELETE FROM dcr_client_rows WHERE client_id = ? AND kind = ?",
+    put_upstream_token: "",
+    hold_ended_upstream_tokens: "",
+    hold_idle_upstream_tokens: "",
+    upstream_token: "SELECT sealed, version, leased_until, refreshed_at FROM dcr_upstream_tokens \
+        WHERE user_id = ? AND grant_id = ?",
+    lease_upstream_token: "UPDATE dcr_upstream_tokens SET leased_until = ? \
+        WHERE user_id = ? AND grant_id = ? AND version = ? AND leased_until <= ?",
+    replace_upstream_token: "UPDATE dcr_upstream_tokens \
+        SET sealed = ?, version = ?, refreshed_at = ?, leased_until = 0 \
+        WHERE user_id = ? AND grant_id = ? AND version = ?",
+    drop_upstream_token: "DELETE FROM dcr_upstream_tokens WHERE user_id = ? AND grant_id = ? AND version = ?",
+    drop_ended_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = ?) AND \
+        NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+        AND s.ended_at IS NULL AND s.expires_at > ?)",
+    drop_idle_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE refreshed_at < ? AND \
+        NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+        AND s.ended_at IS NULL AND s.expires_at > ?)",
     use_up: "",
     sweep_used: "",
     put_recovery: "",

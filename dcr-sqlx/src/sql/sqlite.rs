@@ -74,6 +74,16 @@ impl Dialect for Sqlite {
              ON CONFLICT (client_id) DO NOTHING",
         add_client: "INSERT INTO dcr_client_rows (client_id, kind, version, body) VALUES (?, ?, ?, ?) \
              ON CONFLICT (client_id) DO NOTHING",
+        put_upstream_token: "INSERT INTO dcr_upstream_tokens \
+             (user_id, grant_id, sealed, version, leased_until, refreshed_at) VALUES (?, ?, ?, ?, 0, ?) \
+             ON CONFLICT (user_id, grant_id) DO UPDATE SET sealed = excluded.sealed, version = excluded.version, \
+             leased_until = 0, refreshed_at = excluded.refreshed_at",
+        hold_ended_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE \
+            user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = ?) ORDER BY user_id, grant_id",
+        hold_idle_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < ? AND \
+            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
+            AND s.ended_at IS NULL AND s.expires_at > ?) \
+            ORDER BY user_id, grant_id",
         use_up: "INSERT INTO dcr_spent (spent_id, until_at) VALUES (?, ?) ON CONFLICT (spent_id) DO NOTHING",
         sweep_used: "DELETE FROM dcr_spent WHERE spent_id IN (SELECT spent_id FROM dcr_spent WHERE until_at < ? LIMIT ?)",
         users_by_object: users!("object_id = ? AND "),

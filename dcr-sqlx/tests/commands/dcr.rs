@@ -169,6 +169,7 @@ pub(crate) async fn sign_in(store: &dyn Store, user: &User, platform: &str, clie
             max_aliases: 100_000,
             event,
             evictions: Vec::new(),
+            upstream_token: None,
             now,
         })
         .await

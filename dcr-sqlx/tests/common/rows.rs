@@ -60,6 +60,7 @@ pub(crate) fn sign_in(n: u8) -> SignIn {
         max_aliases: 50,
         event: event(n, EventKind::SignedIn),
         evictions: Vec::new(),
+        upstream_token: None,
         user,
         now,
     }

@@ -16,6 +16,7 @@ use url::Url;
 use crate::banner::{Banner, Login};
 use crate::resources::ResourceSettings;
 use crate::settings::{Database, Provider, Secrets};
+use crate::tools::Graph;
 use crate::{Failure, Served, Settings, Stop, tools};
 
 /// An example server that is ready to be served.
@@ -29,6 +30,7 @@ pub struct Example {
     /// When to stop.
     pub stop: Stop,
     resources: Vec<ResourceSettings>,
+    graph: Graph,
     banner: Banner,
     _dev_idp: Option<RunningIdp>,
 }
@@ -52,12 +54,17 @@ impl Example {
             Database::Url(url) => without_credentials(url),
         };
         let (provider, login, dev_idp) = log_in(settings.provider).await?;
+        let graph_url = settings.graph_url.unwrap_or_else(|| match &dev_idp {
+            Some(idp) => idp.graph_url(),
+            None => tools::GRAPH.to_owned(),
+        });
         let builder = DcrEngine::builder(public_url)
             .provider(Arc::new(provider))
             .store(open(settings.database).await?)
             .adoption(settings.adoption)
             .registration(settings.registration)
             .admission(settings.admission)
+            .recheck(settings.recheck)
             .lifetimes(settings.lifetimes)
             .limits(settings.limits)
             .trusted_proxies(settings.trusted_proxies)
@@ -91,7 +98,9 @@ impl Example {
         let mcp_url = mcp_urls.next().unwrap_or_else(|| engine.issuer().to_owned());
         let banner = Banner { name: settings.server_name, mcp_url, more_urls: mcp_urls.collect(), login, data };
         let resources = settings.resources;
-        Ok(Self { engine, listener, stop: Stop::default(), resources, banner, _dev_idp: dev_idp })
+        let fetch = ReqwestFetch::new().map_err(|error| Failure::start(error.to_string()))?;
+        let graph = Graph { engine: engine.clone(), fetch: Arc::new(fetch), url: graph_url };
+        Ok(Self { engine, listener, stop: Stop::default(), resources, graph, banner, _dev_idp: dev_idp })
     }
 
     /// The MCP servers that are served here, each with its own guard; a longer path comes before a shorter one.
@@ -102,7 +111,7 @@ impl Example {
             let path = one.path.clone()?;
             let guard =
                 self.engine.guard().resource(format!("{issuer}{path}")).tool_scopes(one.tools.clone()).browsers();
-            let service = tools::service(&one.name, issuer, self.stop.streams());
+            let service = tools::service(&one.name, issuer, self.graph.clone(), self.stop.streams());
             Some(Served { path, guard, service })
         };
         let mut all: Vec<Served> = self.resources.iter().filter_map(served).collect();

@@ -35,6 +35,9 @@ pub(crate) struct ResourceEntry {
     name_in: BTreeMap<String, String>,
     #[serde(default)]
     scope: Vec<ScopeEntry>,
+    /// What the tools may do at the login's provider in a person's name.
+    #[serde(default)]
+    upstream_scopes: Vec<String>,
     /// The scopes that a tool needs, by its name.
     #[serde(default)]
     tools: BTreeMap<String, Vec<String>>,
@@ -121,7 +124,7 @@ impl ResourceEntry {
                 wrong(format!("there are no pages in {tag:?}, only in {}", all.join(", ")))
             })
         };
-        let mut resource = resource.admission(self.allowed.admission());
+        let mut resource = resource.admission(self.allowed.admission()).upstream_scopes(self.upstream_scopes);
         for (tag, name) in &self.name_in {
             resource = resource.name_in(in_language(tag)?, name);
         }

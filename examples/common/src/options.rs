@@ -53,6 +53,14 @@ pub struct Options {
     #[arg(long, env = "DCR_AZURE_CLIENT_SECRET", value_name = "SECRET", hide_env_values = true)]
     pub azure_client_secret: Option<String>,
 
+    /// A PEM file with the application's certificate and its RSA key, in the place of the secret
+    #[arg(long, env = "DCR_AZURE_CERTIFICATE", value_name = "FILE")]
+    pub azure_certificate: Option<String>,
+
+    /// The client id of this machine's user-assigned managed identity, which the application trusts, in the place of the secret
+    #[arg(long, env = "DCR_AZURE_MANAGED_IDENTITY", value_name = "GUID")]
+    pub azure_managed_identity: Option<String>,
+
     /// Base of the Entra ID authority, for national clouds [default: `https://login.microsoftonline.com`]
     #[arg(long, env = "DCR_AZURE_AUTHORITY", value_name = "URL")]
     pub azure_authority: Option<String>,
@@ -103,6 +111,20 @@ pub struct Options {
     /// Custom-scheme redirect URIs that may be registered, by commas, each exactly as the client sends it
     #[arg(long, env = "DCR_CUSTOM_REDIRECTS", value_name = "URIS")]
     pub custom_redirects: Option<String>,
+
+    /// Whether the login is asked again if a person is still there: never, refresh (each time that a client refreshes), or a
+    /// number of seconds (at a refresh, if the last time was so long ago) [default: never]
+    #[arg(long, env = "DCR_RECHECK", value_name = "WHEN")]
+    pub recheck: Option<String>,
+
+    /// What the tools may do at the login's provider in a person's name, by commas, such as User.Read; the configuration file
+    /// has `upstream_scopes` for each server instead
+    #[arg(long, env = "DCR_UPSTREAM_SCOPES", value_name = "SCOPES")]
+    pub upstream_scopes: Option<String>,
+
+    /// Where the tool `profile` asks who a person is [default: Microsoft Graph, or the development provider]
+    #[arg(long, env = "DCR_GRAPH_URL", value_name = "URL")]
+    pub graph_url: Option<String>,
 
     /// Only people whose verified address is in one of these domains, by commas
     #[arg(long, env = "DCR_ALLOWED_DOMAINS", value_name = "DOMAINS")]

@@ -18,9 +18,21 @@ pub(crate) struct ResourceSettings {
 
 impl ResourceSettings {
     /// Those of the file, or the one that there is without.
-    pub(crate) fn all(entries: Vec<ResourceEntry>, server_name: &str) -> Result<Vec<Self>, Failure> {
+    pub(crate) fn all(
+        entries: Vec<ResourceEntry>,
+        server_name: &str,
+        upstream_scopes: Vec<String>,
+    ) -> Result<Vec<Self>, Failure> {
         if entries.is_empty() {
-            return Ok(vec![Self::standard(server_name)]);
+            let mut standard = Self::standard(server_name);
+            standard.resource = standard.resource.upstream_scopes(upstream_scopes);
+            return Ok(vec![standard]);
+        }
+        if !upstream_scopes.is_empty() {
+            return Err(Failure::configuration(
+                "DCR_UPSTREAM_SCOPES is for the one server that there is without a configuration file: write \
+                 `upstream_scopes` at each [[resource]] of the file",
+            ));
         }
         entries.into_iter().map(ResourceEntry::settings).collect()
     }

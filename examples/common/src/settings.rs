@@ -4,14 +4,18 @@ use std::fmt::Display;
 use std::io::{self, IsTerminal as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser as _;
 use dcr_core::record::Retention;
-use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
+use dcr_core::upstream::{
+    Admission, ClientCertificate, EntraConfig, ManagedIdentity, OidcConfig, OidcSecret, Recheck, ReqwestFetch,
+    UpstreamCredential,
+};
 use dcr_core::{
-    AdminAccess, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, Theme,
-    TrustedProxies,
+    AdminAccess, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret,
+    SystemClock, Theme, TrustedProxies,
 };
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
@@ -44,6 +48,9 @@ pub struct Settings {
     pub(crate) private_document_hosts: Vec<String>,
     pub(crate) custom_redirects: Vec<String>,
     pub(crate) admission: Admission,
+    pub(crate) recheck: Recheck,
+    /// Where the tool `profile` asks, if the operator says so.
+    pub(crate) graph_url: Option<String>,
     pub(crate) lifetimes: Lifetimes,
     pub(crate) limits: Limits,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -123,7 +130,9 @@ impl Settings {
             bind,
             secrets,
             provider,
-            resources: ResourceSettings::all(file.resource, &server_name)?,
+            resources: ResourceSettings::all(file.resource, &server_name, list(options.upstream_scopes.as_deref()))?,
+            recheck: parsed("DCR_RECHECK", options.recheck.as_deref())?.unwrap_or_default(),
+            graph_url: options.graph_url,
             clients: file.client,
             manages_registrations: switch("DCR_CLIENT_CONFIGURATION", options.client_configuration.as_deref())?,
             server_name,
@@ -206,6 +215,8 @@ impl Options {
             azure_tenant_id,
             azure_client_id,
             azure_client_secret,
+            azure_certificate,
+            azure_managed_identity,
             azure_authority,
             oidc_issuer,
             oidc_client_id,
@@ -218,6 +229,9 @@ impl Options {
             cimd_test_ca_file,
             cimd_dangerously_allow_private_hosts,
             custom_redirects,
+            recheck,
+            upstream_scopes,
+            graph_url,
             allowed_domains,
             allowed_users,
             allowed_groups,
@@ -249,6 +263,8 @@ impl Options {
             azure_tenant_id,
             azure_client_id,
             azure_client_secret,
+            azure_certificate,
+            azure_managed_identity,
             azure_authority,
             oidc_issuer,
             oidc_client_id,
@@ -261,6 +277,9 @@ impl Options {
             cimd_test_ca_file,
             cimd_dangerously_allow_private_hosts,
             custom_redirects,
+            recheck,
+            upstream_scopes,
+            graph_url,
             allowed_domains,
             allowed_users,
             allowed_groups,
@@ -353,13 +372,12 @@ fn secret_list(variable: &str, text: &str) -> Result<Vec<Secret>, Failure> {
 }
 
 fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
-    let entra = [
-        ("DCR_AZURE_TENANT_ID", &options.azure_tenant_id),
-        ("DCR_AZURE_CLIENT_ID", &options.azure_client_id),
-        ("DCR_AZURE_CLIENT_SECRET", &options.azure_client_secret),
-    ];
+    let entra = [("DCR_AZURE_TENANT_ID", &options.azure_tenant_id), ("DCR_AZURE_CLIENT_ID", &options.azure_client_id)];
+    let credentials = [&options.azure_client_secret, &options.azure_certificate, &options.azure_managed_identity];
     let oidc = [("DCR_OIDC_ISSUER", &options.oidc_issuer), ("DCR_OIDC_CLIENT_ID", &options.oidc_client_id)];
-    let has_entra = options.azure_authority.is_some() || entra.iter().any(|(_, value)| value.is_some());
+    let has_entra = options.azure_authority.is_some()
+        || entra.iter().any(|(_, value)| value.is_some())
+        || credentials.iter().any(|value| value.is_some());
     let has_oidc = options.oidc_client_secret.is_some() || oidc.iter().any(|(_, value)| value.is_some());
     let allowed_tenants = list(options.allowed_tenants.as_deref());
     match (has_entra, has_oidc) {
@@ -367,8 +385,9 @@ fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
             "both DCR_AZURE_… and DCR_OIDC_… are set: there is one login, so unset the variables of one of them",
         )),
         (true, false) => {
-            let [tenant, client_id, secret] = complete(entra, "to sign in with Entra ID")?;
-            let config = EntraConfig::new(tenant, client_id, secret).allowed_tenants(allowed_tenants);
+            let [tenant, client_id] = complete(entra, "to sign in with Entra ID")?;
+            let config = EntraConfig::with_credential(tenant, client_id, azure_credential(options)?);
+            let config = config.allowed_tenants(allowed_tenants);
             let config = match &options.azure_authority {
                 Some(base) => config.authority(base),
                 None => config,
@@ -396,6 +415,36 @@ fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
             "nobody to sign people in: the development provider is for a loopback DCR_PUBLIC_URL only. Set \
              DCR_AZURE_TENANT_ID, DCR_AZURE_CLIENT_ID and DCR_AZURE_CLIENT_SECRET, or DCR_OIDC_ISSUER and \
              DCR_OIDC_CLIENT_ID",
+        )),
+    }
+}
+
+/// How this server proves to Entra ID who it is.
+fn azure_credential(options: &Options) -> Result<UpstreamCredential, Failure> {
+    let wrong = |text: String| Failure::configuration(text);
+    match (&options.azure_client_secret, &options.azure_certificate, &options.azure_managed_identity) {
+        (Some(secret), None, None) => Ok(UpstreamCredential::Secret(OidcSecret::new(secret))),
+        (None, Some(file), None) => {
+            let pem = std::fs::read(file).map_err(|error| wrong(format!("DCR_AZURE_CERTIFICATE={file}: {error}")))?;
+            let certificate = ClientCertificate::from_pem(&pem);
+            let certificate = certificate.map_err(|error| wrong(format!("DCR_AZURE_CERTIFICATE={file}: {error}")))?;
+            tracing::info!(thumbprint = certificate.thumbprint(), not_after = %certificate.not_after(), "certificate");
+            Ok(UpstreamCredential::Certificate(Arc::new(certificate)))
+        }
+        (None, None, Some(identity)) => {
+            let fetch = ReqwestFetch::new().map_err(|error| Failure::start(error.to_string()))?;
+            let identity = ManagedIdentity::new(identity.trim(), Arc::new(fetch), Arc::new(SystemClock));
+            Ok(UpstreamCredential::Assertion(Arc::new(identity)))
+        }
+        (None, None, None) => Err(wrong(
+            "DCR_AZURE_CLIENT_SECRET is missing: set it, or DCR_AZURE_CERTIFICATE, or DCR_AZURE_MANAGED_IDENTITY, too, \
+             to sign in with Entra ID"
+                .to_owned(),
+        )),
+        _ => Err(wrong(
+            "DCR_AZURE_CLIENT_SECRET, DCR_AZURE_CERTIFICATE and DCR_AZURE_MANAGED_IDENTITY each prove who this server is: \
+             set one of them"
+                .to_owned(),
         )),
     }
 }
@@ -539,6 +588,31 @@ mod tests {
     fn a_login_is_one_and_whole() {
         refused(|options| options.azure_authority = some("https://login.microsoftonline.us"), "DCR_AZURE_TENANT_ID");
         refused(|options| options.oidc_client_secret = some("x"), "DCR_OIDC_ISSUER and DCR_OIDC_CLIENT_ID");
+        let entra = |options: &mut Options| {
+            options.azure_tenant_id = some("dev.example");
+            options.azure_client_id = some("app");
+        };
+        refused(entra, "DCR_AZURE_CLIENT_SECRET is missing");
+        refused(
+            |options| {
+                entra(options);
+                options.azure_client_secret = some("x");
+                options.azure_managed_identity = some("y");
+            },
+            "set one of them",
+        );
+        refused(
+            |options| {
+                entra(options);
+                options.azure_certificate = some("/nowhere/app.pem");
+            },
+            "DCR_AZURE_CERTIFICATE=/nowhere/app.pem",
+        );
+        let identity = check(|options| {
+            entra(options);
+            options.azure_managed_identity = some("y");
+        });
+        assert!(matches!(identity, Ok(settings) if matches!(settings.provider, Provider::Entra { .. })));
         refused(
             |options| {
                 options.oidc_issuer = some("https://idp.example");
@@ -579,6 +653,7 @@ mod tests {
         refused(|options| options.adoption = some("all"), "DCR_ADOPTION");
         refused(|options| options.registration = some("closed"), "DCR_REGISTRATION");
         refused(|options| options.cimd = some("yes"), "DCR_CIMD");
+        refused(|options| options.recheck = some("1h"), "DCR_RECHECK");
         refused(|options| options.limits = some("many"), "DCR_LIMITS");
         refused(|options| options.trusted_proxies = some("nginx"), "DCR_TRUSTED_PROXIES");
         refused(|options| options.code_ttl = some("1m"), "DCR_CODE_TTL");

@@ -1,4 +1,4 @@
-//! `/dev/faults`: arming faults from outside the process.
+//! `/dev/faults` and `/dev/tokens`: arming faults, and shortening what people have, from outside the process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,49 @@ pub(crate) async fn set(State(shared): State<Arc<Shared>>, headers: HeaderMap, b
         return Redirect::to("/dev/faults").into_response();
     }
     status(&shared)
+}
+
+/// How tokens live, who is disabled, and how often there was a refresh.
+pub(crate) async fn tokens(State(shared): State<Arc<Shared>>) -> Response {
+    let tokens = *shared.tokens();
+    let disabled: Vec<_> = shared.users().iter().filter(|user| user.disabled).map(|user| user.id.clone()).collect();
+    let (refreshes, graph) = {
+        let counters = shared.counters();
+        (counters.refreshes, counters.graph)
+    };
+    let body = json!({
+        "access_seconds": tokens.access_seconds,
+        "strict": tokens.strict,
+        "disabled": disabled,
+        "refreshes": refreshes,
+        "graph": graph,
+    });
+    refusal::json(StatusCode::OK, body.to_string())
+}
+
+/// Takes `access_seconds` (a number, or `none`), `strict` (0 or 1), `disable` and `enable` (the id of a user).
+pub(crate) async fn set_tokens(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+    let form = Params::parse(&body);
+    match form.get("access_seconds").map(|text| (text, text.parse())) {
+        None => {}
+        Some(("none", _)) => shared.tokens().access_seconds = None,
+        Some((_, Ok(seconds))) => shared.tokens().access_seconds = Some(seconds),
+        Some(_) => return bad(&shared, "access_seconds must be a whole number of seconds, or none"),
+    }
+    match form.get("strict") {
+        None => {}
+        Some("0") => shared.tokens().strict = false,
+        Some("1") => shared.tokens().strict = true,
+        Some(_) => return bad(&shared, "strict must be 0 or 1"),
+    }
+    for (name, disabled) in [("disable", true), ("enable", false)] {
+        let Some(id) = form.get(name) else { continue };
+        match shared.users().iter_mut().find(|user| user.id == id) {
+            Some(user) => user.disabled = disabled,
+            None => return bad(&shared, "there is no such user"),
+        }
+    }
+    tokens(State(shared)).await
 }
 
 fn status(shared: &Shared) -> Response {

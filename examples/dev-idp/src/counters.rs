@@ -14,6 +14,10 @@ pub struct Counters {
     pub picks: u64,
     /// Token requests.
     pub token: u64,
+    /// Those of them that brought a refresh token, answered or refused.
+    pub refreshes: u64,
+    /// Requests to `/graph/v1.0/me`.
+    pub graph: u64,
     /// The decoded query of the last authorization request, in order and with duplicates.
     pub last_authorize: Vec<(String, String)>,
     /// The decoded form of the last token request, in order and with duplicates.

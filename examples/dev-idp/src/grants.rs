@@ -33,6 +33,15 @@ pub(crate) struct RefreshGrant {
     expires: i64,
 }
 
+/// What an access token stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessGrant {
+    pub(crate) realm: Realm,
+    pub(crate) user: String,
+    pub(crate) scope: String,
+    pub(crate) expires: i64,
+}
+
 enum Code {
     Live(CodeGrant),
     Redeemed { expires: i64 },
@@ -43,6 +52,9 @@ enum Code {
 pub(crate) struct Grants {
     codes: HashMap<String, Code>,
     refresh: HashMap<String, RefreshGrant>,
+    access: HashMap<String, AccessGrant>,
+    /// The ids of assertions, until those lapse.
+    assertions: HashMap<String, i64>,
 }
 
 impl Grants {
@@ -99,6 +111,32 @@ impl Grants {
             self.refresh.insert(token.clone(), RefreshGrant { realm, user, scope, expires: now + REFRESH_LIFETIME });
         }
         token
+    }
+
+    /// A new access token.
+    pub(crate) fn add_access(&mut self, grant: AccessGrant, now: i64) -> String {
+        self.access.retain(|_, grant| now < grant.expires);
+        let token = random::text::<1_024>();
+        if self.access.len() < MAX_GRANTS {
+            self.access.insert(token.clone(), grant);
+        }
+        token
+    }
+
+    /// The grant of an access token that is good now.
+    pub(crate) fn access(&self, token: &str, now: i64) -> Option<AccessGrant> {
+        self.access.get(token).filter(|grant| now < grant.expires).cloned()
+    }
+
+    /// Forgets a refresh token.
+    pub(crate) fn drop_refresh(&mut self, token: &str) {
+        self.refresh.remove(token);
+    }
+
+    /// Whether an assertion of this id comes for the first time.
+    pub(crate) fn first_use_of(&mut self, id: &str, expires: i64, now: i64) -> bool {
+        self.assertions.retain(|_, expires| now < *expires);
+        self.assertions.insert(id.to_owned(), expires).is_none()
     }
 
     pub(crate) fn refresh(&self, token: &str, now: i64) -> Result<RefreshGrant, Refusal> {

@@ -25,7 +25,10 @@
 //!
 //! In both, the scope `profile` brings `oid`, `name` and `preferred_username`, the scope `email` brings `email`, and
 //! `offline_access` brings a refresh token. ID tokens are dated back by five minutes and live one hour.
+//!
+//! Access tokens are good for something, too: at `/graph/v1.0/me`, with the scope `User.Read`, for who their bearer is.
 
+mod assertion;
 mod authorize;
 mod claims;
 mod control;
@@ -33,6 +36,7 @@ mod counters;
 mod discovery;
 mod faults;
 mod grants;
+mod graph;
 mod keys;
 mod meeting;
 mod pages;
@@ -96,6 +100,7 @@ impl DevIdp {
                 code_lifetime: 600,
                 algorithm: Algorithm::default(),
                 clock: Arc::new(system_now),
+                registered: assertion::Registered::default(),
             },
             users: User::defaults(),
             auto_login: None,
@@ -112,6 +117,18 @@ impl DevIdp {
     pub fn client(mut self, id: impl Into<String>, secret: impl Into<String>) -> Self {
         self.settings.client_id = id.into();
         self.settings.client_secret = secret.into();
+        self
+    }
+
+    /// Lets the one client authenticate by the key of a certificate, too: its DER, and its RSA public key (PKCS#1).
+    pub fn certificate(mut self, der: impl Into<Vec<u8>>, public_key: impl Into<Vec<u8>>) -> Self {
+        self.settings.registered.certificate = Some((der.into(), public_key.into()));
+        self
+    }
+
+    /// Lets the one client authenticate by this assertion, too: what a managed identity would bring.
+    pub fn federated_assertion(mut self, assertion: impl Into<String>) -> Self {
+        self.settings.registered.federated = Some(assertion.into());
         self
     }
 

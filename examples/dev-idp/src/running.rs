@@ -102,6 +102,22 @@ impl RunningIdp {
         *self.shared.auto_login() = user_id.map(str::to_owned);
     }
 
+    /// Sets how long access tokens live that are given from now on, in whole seconds; 60 to 90 minutes by chance without.
+    pub fn set_access_lifetime(&self, lifetime: Option<Duration>) {
+        let seconds = lifetime.map(|lifetime| u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX));
+        self.shared.tokens().access_seconds = seconds;
+    }
+
+    /// Whether a refresh token is good only once from now on. With Entra ID it is good again, and so it is by default.
+    pub fn set_strict_rotation(&self, strict: bool) {
+        self.shared.tokens().strict = strict;
+    }
+
+    /// The address of the interface that says who the bearer of an access token is.
+    pub fn graph_url(&self) -> String {
+        format!("{}/graph/v1.0/me", self.shared.base)
+    }
+
     /// Signs with a new key from now on; the key set keeps the old ones or drops them.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use url::{Host, Url};
 
+use crate::assertion::Registered;
 use crate::counters::Counters;
 use crate::faults::Faults;
 use crate::grants::Grants;
@@ -19,7 +20,7 @@ use crate::meeting::Meeting;
 use crate::realm::Realm;
 use crate::refusal::Refusal;
 use crate::users::User;
-use crate::{Clock, authorize, control, discovery, pages, token};
+use crate::{Clock, authorize, control, discovery, graph, pages, token};
 
 /// The paths that a redirect URI may end in unless the builder lists redirect URIs.
 const CALLBACK_PATHS: [&str; 2] = ["/oauth/callback", "/oauth/azure_callback"];
@@ -36,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) code_lifetime: i64,
     pub(crate) algorithm: Algorithm,
     pub(crate) clock: Clock,
+    pub(crate) registered: Registered,
 }
 
 impl Settings {
@@ -88,6 +90,16 @@ pub(crate) struct Shared {
     grants: Mutex<Grants>,
     meeting: Mutex<Option<Arc<Meeting>>>,
     told: Mutex<Option<Vec<String>>>,
+    tokens: Mutex<Tokens>,
+}
+
+/// How access and refresh tokens live.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tokens {
+    /// The life of access tokens in seconds, if it is not left to chance.
+    pub(crate) access_seconds: Option<u32>,
+    /// Whether a refresh token is good once; with Entra ID it is good again.
+    pub(crate) strict: bool,
 }
 
 impl Shared {
@@ -103,6 +115,7 @@ impl Shared {
             grants: Mutex::default(),
             meeting: Mutex::default(),
             told: Mutex::default(),
+            tokens: Mutex::default(),
         }
     }
 
@@ -128,6 +141,10 @@ impl Shared {
 
     pub(crate) fn meeting(&self) -> MutexGuard<'_, Option<Arc<Meeting>>> {
         lock(&self.meeting)
+    }
+
+    pub(crate) fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        lock(&self.tokens)
     }
 
     /// What was said at the token endpoint, if somebody wants to know.
@@ -156,6 +173,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(|| async { Redirect::to("/dev/faults") }))
         .route("/dev/faults", get(control::show).post(control::set))
+        .route("/dev/tokens", get(control::tokens).post(control::set_tokens))
+        .route("/graph/v1.0/me", get(graph::me))
         .route("/.well-known/openid-configuration", get(discovery::document))
         .route("/authorize", get(authorize::show).post(authorize::pick))
         .route("/token", axum::routing::post(token::handle))

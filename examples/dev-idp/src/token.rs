@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use crate::faults::{Fault, Stage};
-use crate::grants::redeemed;
+use crate::grants::{AccessGrant, redeemed};
 use crate::params::Params;
 use crate::realm::Realm;
 use crate::refusal::{self, Refusal};
 use crate::shared::Shared;
-use crate::{claims, pages, random};
+use crate::{assertion, claims, pages, random};
 
 const HUGE: usize = 8 * 1024 * 1024;
 
@@ -42,6 +42,7 @@ pub(crate) async fn handle(
     {
         let mut counters = shared.counters();
         counters.token += 1;
+        counters.refreshes += u64::from(form.get("grant_type") == Some("refresh_token"));
         counters.last_token = form.pairs().to_vec();
         counters.last_token_basic = basic.is_some();
     }
@@ -64,7 +65,7 @@ pub(crate) async fn handle(
     }
     let tokens = shared.realm(tenant).and_then(|realm| {
         check_form(&headers, &form)?;
-        authenticate(&shared, basic, &form)?;
+        authenticate(&shared, &realm, basic, &form)?;
         let entitlement = match form.get("grant_type") {
             Some("authorization_code") => redeem_code(&shared, realm, &form, gathered)?,
             Some("refresh_token") => use_refresh_token(&shared, realm, &form)?,
@@ -122,9 +123,17 @@ fn check_form(headers: &HeaderMap, form: &Params) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// `client_secret_basic` or `client_secret_post`, and exactly one of them.
-fn authenticate(shared: &Shared, basic: Option<&str>, form: &Params) -> Result<(), Refusal> {
+/// `client_secret_basic`, `client_secret_post` or an assertion, and exactly one of them.
+fn authenticate(shared: &Shared, realm: &Realm, basic: Option<&str>, form: &Params) -> Result<(), Refusal> {
+    let by_assertion = assertion::is_in(form);
     let (id, secret) = match basic {
+        Some(_) if by_assertion => {
+            return Err(Refusal::invalid_request("The request contains more than one client credential."));
+        }
+        None if by_assertion && form.has("client_secret") => {
+            return Err(Refusal::invalid_request("The request contains more than one client credential."));
+        }
+        None if by_assertion => (assertion::check(shared, realm, form)?, None),
         Some(_) if form.has("client_secret") => {
             return Err(Refusal::invalid_request("The request contains more than one client credential."));
         }
@@ -144,6 +153,9 @@ fn authenticate(shared: &Shared, basic: Option<&str>, form: &Params) -> Result<(
     if id != shared.settings.client_id {
         let text = format!("Application with identifier '{id}' was not found in the directory.");
         return Err(Refusal::new(700016, "unauthorized_client", text));
+    }
+    if by_assertion {
+        return Ok(());
     }
     let Some(secret) = secret else {
         let text = "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.";
@@ -203,6 +215,11 @@ fn use_refresh_token(shared: &Shared, realm: Realm, form: &Params) -> Result<Ent
     if grant.realm != realm {
         return Err(Refusal::new(700005, "invalid_grant", "The refresh token was issued at another authority."));
     }
+    // Who is gone gets nothing, and keeps what they have: the account may come back.
+    shared.user(&grant.user)?;
+    if shared.tokens().strict {
+        shared.grants().drop_refresh(token);
+    }
     Ok(Entitlement { realm, user: grant.user, scope: grant.scope, nonce: None, fault: None })
 }
 
@@ -213,14 +230,18 @@ fn tokens(shared: &Shared, entitlement: Entitlement) -> Result<Value, Refusal> {
     let fault = fault.or_else(|| shared.faults.take(Stage::Tokens));
     let asked = |name: &str| scope.split(' ').any(|asked| asked == name);
     // Access tokens live 60 to 90 minutes, as Entra ID sees fit.
-    let lifetime = 3_600 + u32::from(u16::from_be_bytes(random::bytes())) % 1_800;
+    let by_chance = || 3_600 + u32::from(u16::from_be_bytes(random::bytes())) % 1_800;
+    let lifetime = shared.tokens().access_seconds.unwrap_or_else(by_chance);
     let granted: Vec<_> = scope.split(' ').filter(|name| *name != "offline_access").collect();
+    let expires = shared.now() + i64::from(lifetime);
+    let access = AccessGrant { realm: realm.clone(), user: user_id.clone(), scope: scope.clone(), expires };
+    let access = shared.grants().add_access(access, shared.now());
     let mut tokens = json!({
         "token_type": "Bearer",
         "scope": granted.join(" "),
         "expires_in": lifetime,
         "ext_expires_in": lifetime,
-        "access_token": random::text::<1_024>(),
+        "access_token": access,
     });
     if asked("openid") && fault != Some(Fault::NoIdToken) {
         let claims = claims::id_token(shared, &realm, &user, &scope, nonce.as_deref(), fault);

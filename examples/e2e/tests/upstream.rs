@@ -36,8 +36,14 @@ fn browser() -> reqwest::Client {
 
 /// Logs `user` in with `fault` picked for this login; answers the callback's code.
 async fn code(provider: &OidcProvider, user: &str, fault: Option<Fault>) -> String {
-    let request =
-        LoginRequest { callback: CALLBACK, state: "st-1", nonce: "n-1", verifier: VERIFIER, select_account: true };
+    let request = LoginRequest {
+        callback: CALLBACK,
+        state: "st-1",
+        nonce: "n-1",
+        verifier: VERIFIER,
+        select_account: true,
+        upstream_scopes: &[],
+    };
     let url = provider.login_url(request).await.unwrap();
     let mut form = format!("user={user}");
     if let Some(fault) = fault {
@@ -59,7 +65,8 @@ async fn code(provider: &OidcProvider, user: &str, fault: Option<Fault>) -> Stri
 }
 
 async fn identify(provider: &OidcProvider, code: &str) -> Result<Identity, UpstreamError> {
-    provider.identify(LoginAnswer { code, issuer: None, callback: CALLBACK, nonce: "n-1", verifier: VERIFIER }).await
+    let answer = LoginAnswer { code, issuer: None, callback: CALLBACK, nonce: "n-1", verifier: VERIFIER };
+    provider.identify(answer).await.map(|identified| identified.identity)
 }
 
 async fn sign_in(provider: &OidcProvider, user: &str, fault: Option<Fault>) -> Result<Identity, UpstreamError> {
@@ -198,8 +205,14 @@ async fn a_provider_that_calls_itself_otherwise_is_a_configuration_error() {
     let idp = idp().await;
     let config = OidcConfig::new(format!("{}/", idp.issuer()), idp.client_id()).secret(idp.client_secret());
     let provider = OidcProvider::new(config, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).unwrap();
-    let request =
-        LoginRequest { callback: CALLBACK, state: "s", nonce: "n", verifier: VERIFIER, select_account: false };
+    let request = LoginRequest {
+        callback: CALLBACK,
+        state: "s",
+        nonce: "n",
+        verifier: VERIFIER,
+        select_account: false,
+        upstream_scopes: &[],
+    };
     assert_eq!(provider.login_url(request).await.unwrap_err().fault(), UpstreamFault::Configuration);
     // Nobody there at all: transient.
     let gone = format!("http://127.0.0.1:{}", free_port());

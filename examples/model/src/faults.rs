@@ -8,7 +8,8 @@ use dcr_core::record::{Event, FunnelCount};
 use dcr_core::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
 use dcr_core::store::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, Target, UserQuery,
+    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
+    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 
@@ -116,6 +117,10 @@ all_methods! {
     add_counts(counts: &[FunnelCount]) -> ();
     funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
     sweep_record(before: Timestamp, limit: u32) -> u32;
+    upstream_token(user: &UserId, key: &UpstreamTokenKey) -> Option<StoredUpstreamToken>;
+    lease_upstream_token(user: &UserId, key: &UpstreamTokenKey, lease: UpstreamLease) -> bool;
+    replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;
+    drop_upstream_token(user: &UserId, key: &UpstreamTokenKey, version: &UpstreamTokenVersion) -> bool;
     sweep(before: Timestamp, limit: u32) -> u32;
     keep_secret(candidate: Secret) -> Secret;
 }

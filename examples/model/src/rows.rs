@@ -35,6 +35,7 @@ impl World {
         same!("aliases", counts.aliases as usize, rows.connections.values().map(Vec::len).sum::<usize>());
         same!("blocks", counts.blocks as usize, rows.blocks.len());
         same!("other rows", (counts.imported_clients, counts.clients, counts.used_up), (0, 0, 0));
+        same!("upstream tokens", counts.upstream_tokens, 0);
         if !all {
             self.counts = counts;
             return Ok(());

@@ -210,6 +210,8 @@ const fn advice(reason: Reason) -> &'static str {
         | Reason::RefreshInvalid
         | Reason::RefreshOtherClient
         | Reason::SessionOver
+        | Reason::UpstreamSignInAgain
+        | Reason::UpstreamUserGone
         | Reason::RefreshSuperseded
         | Reason::RefreshReplayed
         | Reason::RefreshAhead

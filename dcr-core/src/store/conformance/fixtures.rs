@@ -131,6 +131,7 @@ pub(super) fn sign_in(n: u32) -> SignIn {
         max_aliases: 50,
         event,
         evictions: (1..=20).map(eviction).collect(),
+        upstream_token: None,
         user,
         now,
     }

@@ -30,6 +30,7 @@ mod record;
 mod revoke;
 mod routed;
 mod sign_in;
+mod upstream_tokens;
 
 pub use self::advance::*;
 pub use self::block::*;
@@ -42,6 +43,7 @@ pub use self::record::*;
 pub use self::revoke::*;
 pub use self::routed::{InTurn, Route, Routed};
 pub use self::sign_in::*;
+pub use self::upstream_tokens::*;
 
 /// Makes a `#[tokio::test]` of each case of the [conformance suite](crate::store::conformance). The caller needs `tokio`
 /// with `macros` and `rt-multi-thread`.
@@ -150,6 +152,15 @@ macro_rules! store_conformance {
             an_erasure_of_nobody_writes_nothing
             race_funnel_counts_of_many_add_up
             race_an_erasure_leaves_nothing_of_those_who_sign_in_meanwhile
+            a_sign_in_brings_an_upstream_token
+            an_upstream_token_is_of_one_user_and_one_key
+            an_upstream_token_is_leased_to_one_until_it_lapses
+            an_upstream_token_is_replaced_only_in_the_state_that_was_read
+            the_last_session_takes_the_upstream_tokens_along
+            a_sweep_takes_the_upstream_tokens_of_who_lapsed
+            race_one_of_many_leases_is_given
+            race_one_of_many_replacements_counts
+            race_a_sign_in_keeps_its_upstream_token_while_others_end
         }
     };
     (@cases $fresh:expr; $($case:ident)*) => {
@@ -191,6 +202,7 @@ mod tests {
             include_str!("record.rs"),
             include_str!("revoke.rs"),
             include_str!("sign_in.rs"),
+            include_str!("upstream_tokens.rs"),
         ];
         let written: Vec<_> = files.iter().flat_map(|file| file.split("pub async fn ").skip(1)).collect();
         for case in &written {
