@@ -288,6 +288,8 @@ statements! {
     erase_sessions,
     /// Deletes the aliases of a user's connections.
     erase_aliases,
+    /// Deletes a user's upstream tokens.
+    erase_upstream_tokens,
     /// Deletes a user's connections.
     erase_connections,
     /// Deletes a user.

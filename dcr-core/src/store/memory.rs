@@ -652,6 +652,7 @@ impl Tables {
         self.erased.extend(sessions);
         self.alias_used_at.retain(|(connection, _), _| !connections.contains(connection));
         self.connections.retain(|id, _| !connections.contains(id));
+        self.upstream_tokens.retain(|(owner, _), _| *owner != user);
         self.users.remove(&user);
         Ok(erased)
     }

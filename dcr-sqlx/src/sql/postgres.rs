@@ -215,6 +215,7 @@ impl Dialect for Postgres {
         ),
         erase_actor: "UPDATE dcr_events SET actor = $1 WHERE actor = $2",
         erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = $1",
+        erase_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id = $1",
         erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
              (SELECT connection_id FROM dcr_connections WHERE user_id = $1)",
         erase_connections: "DELETE FROM dcr_connections WHERE user_id = $1",

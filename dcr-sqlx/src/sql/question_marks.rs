@@ -130,6 +130,7 @@ pub(super) const ALIKE: Statements = Statements {
     ),
     erase_actor: "UPDATE dcr_events SET actor = ? WHERE actor = ?",
     erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = ?",
+    erase_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id = ?",
     erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
          (SELECT connection_id FROM dcr_connections WHERE user_id = ?)",
     erase_connections: "DELETE FROM dcr_connections WHERE user_id = ?",

@@ -4,7 +4,7 @@ use super::fixtures::*;
 use crate::random::SystemRandom;
 use crate::record::{Actor, Event, EventKind};
 use crate::session::UserId;
-use crate::store::{Counts, Ending, Erased, Erasure, EventQuery, SignedIn, Target};
+use crate::store::{Counts, Ending, Erased, Erasure, EventQuery, PutUpstreamToken, SignIn, SignedIn, Target};
 
 fn marker() -> UserId {
     UserId::of_erased(&SystemRandom).unwrap()
@@ -18,18 +18,27 @@ fn erasure(n: u32, marker: &UserId) -> Erasure {
 
 /// User, connections, aliases, sessions; nobody else's. A block stays, and the person may come again.
 pub async fn an_erasure_leaves_no_row_of_the_person(store: AnyStore) {
-    open(&store, sign_in_as(1, "client-one")).await;
+    let token = |n: u8| PutUpstreamToken { key: [n; 32], sealed: vec![n], version: [n; 16], refreshed_at: at(1) };
+    open(&store, SignIn { upstream_token: Some(token(1)), ..sign_in_as(1, "client-one") }).await;
     open(&store, sign_in_as(2, "client-two")).await;
     open(&store, sign_in_with(3, "another")).await;
     revoke(&store, &Target::Session(session_id(2)), 4).await;
-    let bob = open(&store, sign_in_of(5, "bob")).await;
+    let bob = open(&store, SignIn { upstream_token: Some(token(2)), ..sign_in_of(5, "bob") }).await;
     block(&store, &Target::User(person("eve").id), 6).await;
 
     let mut erased = store.erase(erasure(10, &marker())).await.unwrap();
     erased.sessions.sort_unstable();
     let sessions = [1, 2, 3].map(session_id).to_vec();
     assert_eq!(erased, Erased { user: true, sessions, connections: 2, aliases: 3, events: 3 });
-    let left = Counts { users: 1, connections: 1, aliases: 1, sessions: 1, blocks: 1, ..counts(&store).await };
+    let left = Counts {
+        users: 1,
+        connections: 1,
+        aliases: 1,
+        sessions: 1,
+        blocks: 1,
+        upstream_tokens: 1,
+        ..counts(&store).await
+    };
     assert_eq!(counts(&store).await, left);
     assert_eq!(store.connections_of(&person("ada").id).await.unwrap(), []);
     for n in 1..=3 {
