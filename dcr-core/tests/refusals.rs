@@ -365,6 +365,22 @@ async fn transactions_lapse_and_at_most_four_are_open() {
     assert_eq!(world.decide(&mut browser, &page, "approve").await.status(), StatusCode::BAD_REQUEST);
 }
 
+/// CB-2, CB-5: a cookie counts for the state that its transaction was given, whatever the name that it comes under.
+#[tokio::test]
+async fn cb_02_a_transaction_answers_to_its_own_state_only() {
+    let world = World::new().await;
+    let (mut mine, mut other) = (Browser::default(), Browser::default());
+    let state = world.approve(&mut mine, &request_for(U, P)).await;
+    let other_state = world.approve(&mut other, &request_for(U, P)).await;
+    let cookie = |browser: &Browser| {
+        let (name, value) = browser.cookies.iter().find(|(name, _)| name.contains("-tx-")).unwrap();
+        (name.clone(), value.clone())
+    };
+    let mut renamed = Browser { cookies: [(cookie(&other).0, cookie(&mine).1)].into() };
+    assert_eq!(world.callback(&mut renamed, &other_state, "Ada").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(world.callback(&mut mine, &state, "Ada").await.status(), StatusCode::SEE_OTHER);
+}
+
 /// UP-1, SR-12, UPS-01: nothing goes upstream before approval, and nothing of the client goes there at all.
 #[tokio::test]
 async fn the_upstream_sees_nothing_of_the_client() {
