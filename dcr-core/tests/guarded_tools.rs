@@ -69,6 +69,27 @@ impl Service<Request<InspectedBody<Pieces>>> for Echo {
     }
 }
 
+/// Opens an MCP session called `inner` for whoever names none, and goes on with that one only.
+#[derive(Clone)]
+struct OpensSession;
+
+impl Service<Request<InspectedBody<Pieces>>> for OpensSession {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<InspectedBody<Pieces>>) -> Self::Future {
+        let seen = request.headers().get("mcp-session-id");
+        assert!(seen.is_none_or(|seen| seen == "inner"));
+        let response = Response::builder().header("mcp-session-id", "inner");
+        std::future::ready(Ok(response.body(Full::default()).unwrap()))
+    }
+}
+
 struct Asked {
     status: u16,
     challenge: Option<String>,
@@ -291,6 +312,31 @@ async fn a_preflight_is_answered_only_for_browsers_that_were_let_in() {
     };
     assert_eq!(preflight(&world.layer).await, 401);
     assert_eq!(preflight(&world.layer.clone().browsers()).await, 204);
+}
+
+/// RS-9: a session of MCP is for whoever opened it, with the layer of the server itself.
+#[tokio::test]
+async fn rs_09_the_guard_binds_a_session_of_mcp_to_its_person() {
+    let world = World::new().await;
+    let session = async |who: &SignedInPerson, id: Option<&str>| {
+        let mut request = Request::get("/mcp").header("authorization", who.authorization());
+        if let Some(id) = id {
+            request = request.header("mcp-session-id", id);
+        }
+        let body = Pieces { left: VecDeque::new(), taken: Arc::default() };
+        let response = world.layer.layer(OpensSession).call(request.body(body).unwrap()).await.unwrap();
+        (response.status().as_u16(), response.headers().get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned()))
+    };
+    let (_, opened) = session(&world.narrow, None).await;
+    let opened = opened.unwrap();
+    assert_ne!(opened, "inner");
+    assert_eq!(session(&world.narrow, Some(&opened)).await, (200, Some(opened.clone())));
+    for id in ["inner", "", "xyzzy"] {
+        assert_eq!(session(&world.narrow, Some(id)).await.0, 404, "{id}");
+    }
+    let bob = TestEngine::new().await;
+    let bob = bob.sign_in(&Person::named("Bob")).await;
+    assert_eq!(session(&bob, Some(&opened)).await.0, 401, "of another server");
 }
 
 #[tokio::test]
