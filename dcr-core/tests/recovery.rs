@@ -129,7 +129,7 @@ async fn a_token_ahead_of_its_row_is_refused_and_alarmed_and_moves_nothing() {
         assert_error(&restored.world.refresh(U, &ahead.refresh).await, 400, "invalid_grant");
     }
     assert_eq!(restored.events(EventKind::Anomaly, "refresh_ahead").await, 1, "on the record, once a minute");
-    restored.clock.advance(Duration::from_secs(61));
+    restored.clock.advance(MINUTE);
     assert_error(&restored.world.refresh(U, &ahead.refresh).await, 400, "invalid_grant");
     assert_eq!(restored.events(EventKind::Anomaly, "refresh_ahead").await, 2);
     assert_eq!(restored.row(session(&first)).await.generation.get(), 1);

@@ -107,7 +107,7 @@ async fn an_unknown_client_is_401_and_a_dead_grant_is_400() {
     let database_lost = World::new().await;
     assert_error(&database_lost.token(&redemption(U, P, &code)).await, 400, "invalid_grant");
     // Both are lost: nothing of it can be known, so the client is told to register again.
-    let all_lost = World::with(|b| b.secrets(vec![dcr_core::Secret::from_bytes([3; 32])], vec![])).await;
+    let all_lost = World::with(|b| b.secrets(vec![Secret::from_bytes([3; 32])], vec![])).await;
     assert_error(&all_lost.token(&redemption(U, P, &code)).await, 401, "invalid_client");
 }
 
@@ -387,7 +387,7 @@ async fn i_04_a_token_of_a_lost_session_is_not_one_of_the_session_with_its_id() 
     .await;
     let back = filled_again.callback(&mut reloading, &state, "Ada").await;
     let new = tokens(&filled_again.token(&redemption(U, P, &query_of(&location(&back))["code"])).await);
-    let of = |tokens: &Tokens, name: &str| support::claims(&tokens.access)[name].clone();
+    let of = |tokens: &Tokens, name: &str| claims(&tokens.access)[name].clone();
     assert_eq!((of(&old, "sid"), of(&old, "sub")), (of(&new, "sid"), of(&new, "sub")));
     assert_ne!(of(&old, "con"), of(&new, "con"));
     assert!(filled_again.accepts(&new.access).await && !filled_again.accepts(&old.access).await);
@@ -427,10 +427,6 @@ async fn introspection_is_for_resource_servers_and_for_ones_own_tokens() {
     let next = support::tokens(&world.refresh(U, &tokens.refresh).await);
     assert_eq!(body(&ask(tokens.refresh.clone(), rs.clone()).await), json!({"active": false}));
     assert_eq!(body(&ask(next.refresh.clone(), rs.clone()).await)["active"], true);
-    world
-        .engine
-        .revoke_sessions(&dcr_core::store::Target::ClientId(dcr_core::ClientId::new(U).unwrap()), "test")
-        .await
-        .unwrap();
+    world.engine.revoke_sessions(&Target::ClientId(dcr_core::ClientId::new(U).unwrap()), "test").await.unwrap();
     assert_eq!(body(&ask(tokens.access, rs).await), json!({"active": false}));
 }

@@ -328,7 +328,7 @@ mod tests {
             KeyRingError::Duplicate
         );
         // What an operator's tool asks before it writes a configuration.
-        assert_eq!(check_secrets(&[], &[one.clone()]), Err(KeyRingError::Empty));
+        assert_eq!(check_secrets(&[], std::slice::from_ref(&one)), Err(KeyRingError::Empty));
         assert_eq!(check_secrets(&[one], &[Secret::from_bytes([2; 32])]), Ok(()));
     }
 
