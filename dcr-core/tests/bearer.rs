@@ -123,7 +123,8 @@ async fn a_token_is_for_its_own_resource() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", ada.authorization());
     for resource in [None, Some("https://mcp.example/mcp"), Some("https://mcp.example/mcp/")] {
-        assert!(engine.authenticate(&headers, resource).await.is_ok());
+        let who = engine.authenticate(&headers, resource).await.unwrap();
+        assert!(!who.is_machine() && who.connection().is_some() && who.session().is_some());
     }
     for resource in [Some("https://mcp.example/other"), Some("https://mcp.example"), Some("")] {
         assert_eq!(engine.authenticate(&headers, resource).await.unwrap_err().reason(), Reason::TokenInvalid);

@@ -64,8 +64,30 @@ impl Service<Request<InspectedBody<Pieces>>> for Echo {
                     if trailers { Bytes::from([bytes.as_ref(), b"+trailers"].concat()) } else { bytes }
                 },
             );
-            Ok(Response::builder().header("x-taken", taken).body(Full::new(body)).unwrap())
+            let response = Response::builder().header("x-taken", taken).header("x-at-least", hint.lower());
+            Ok(response.body(Full::new(body)).unwrap())
         })
+    }
+}
+
+/// Opens an MCP session called `inner` for whoever names none, and goes on with that one only.
+#[derive(Clone)]
+struct OpensSession;
+
+impl Service<Request<InspectedBody<Pieces>>> for OpensSession {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<InspectedBody<Pieces>>) -> Self::Future {
+        let seen = request.headers().get("mcp-session-id");
+        assert!(seen.is_none_or(|seen| seen == "inner"));
+        let response = Response::builder().header("mcp-session-id", "inner");
+        std::future::ready(Ok(response.body(Full::default()).unwrap()))
     }
 }
 
@@ -75,6 +97,8 @@ struct Asked {
     body: Bytes,
     /// How many pieces had been taken when the inner service was called.
     taken: Option<usize>,
+    /// How long the body was said to be at least.
+    at_least: Option<u64>,
 }
 
 struct World {
@@ -117,6 +141,7 @@ impl World {
             status: response.status().as_u16(),
             challenge: header("www-authenticate"),
             taken: header("x-taken").map(|taken| taken.parse().unwrap()),
+            at_least: header("x-at-least").map(|length| length.parse().unwrap()),
             body: response.into_body().collect().await.unwrap().to_bytes(),
         }
     }
@@ -238,6 +263,9 @@ async fn what_is_no_message_is_streamed_and_arrives_whole() {
     }
     let asked = world.post(&world.broad, &call("erase")).await;
     assert_eq!((asked.status, asked.taken), (200, Some(0)));
+    // As much of its length as is known is told.
+    let asked = world.ask(&world.narrow, request(), &[b"--boundary"]).await;
+    assert_eq!((asked.status, asked.at_least), (200, Some(10)));
     // No body at all.
     assert_eq!(world.ask(&world.narrow, json(), &[]).await.status, 200);
 }
@@ -252,6 +280,11 @@ async fn pieces_and_trailers_arrive_as_they_came_and_a_broken_body_never_does() 
     let asked = world.send(&world.layer, &world.narrow, json(), left).await;
     assert_eq!(asked.body, format!("{text}+trailers"));
 
+    // A body has trailers once.
+    let trailers = || Ok(Frame::trailers(HeaderMap::new()));
+    let twice = VecDeque::from([Ok(Frame::data(Bytes::from(call("rename")))), trailers(), trailers()]);
+    assert_eq!(world.send(&world.layer, &world.narrow, json(), twice).await.status, 400);
+
     let broken = VecDeque::from([Ok(Frame::data(Bytes::from(call("rename")))), Err("the peer went away")]);
     let asked = world.send(&world.layer, &world.narrow, json(), broken).await;
     assert_eq!((asked.status, asked.challenge), (400, None));
@@ -260,6 +293,11 @@ async fn pieces_and_trailers_arrive_as_they_came_and_a_broken_body_never_does() 
 #[tokio::test]
 async fn a_body_over_the_bound_is_refused_as_soon_as_it_is() {
     let world = World::new().await;
+    let exact = world.layer.clone().body_limit(call("rename").len());
+    for (more, status) in [("", 200), (" ", 413)] {
+        let left = VecDeque::from([Ok(Frame::data(Bytes::from(call("rename") + more)))]);
+        assert_eq!(world.send(&exact, &world.narrow, json(), left).await.status, status);
+    }
     let layer = world.layer.clone().body_limit(64);
     let long = || -> VecDeque<Result<Frame<Bytes>, &'static str>> {
         let start = Bytes::from_static(b"{\"method\":\"tools/call\",");
@@ -287,16 +325,50 @@ async fn a_preflight_is_answered_only_for_browsers_that_were_let_in() {
         let request = request.header("access-control-request-method", "POST");
         let taken = Arc::new(AtomicUsize::new(0));
         let body = Pieces { left: VecDeque::new(), taken: taken.clone() };
-        layer.layer(Echo(taken)).call(request.body(body).unwrap()).await.unwrap().status()
+        let response = layer.layer(Echo(taken)).call(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let (length, is_over) = (body.size_hint().exact(), body.is_end_stream());
+        let bytes = body.collect().await.unwrap().to_bytes();
+        assert_eq!((length, is_over), (Some(bytes.len() as u64), bytes.is_empty()));
+        (parts.status.as_u16(), parts.headers, bytes)
     };
-    assert_eq!(preflight(&world.layer).await, 401);
-    assert_eq!(preflight(&world.layer.clone().browsers()).await, 204);
+    let (status, headers, body) = preflight(&world.layer).await;
+    assert!(status == 401 && !headers.contains_key("access-control-allow-origin") && !body.is_empty());
+    let (status, headers, body) = preflight(&world.layer.clone().browsers()).await;
+    assert_eq!((status, &headers["access-control-allow-origin"], body.len()), (204, &"*".parse().unwrap(), 0));
+}
+
+/// RS-9: a session of MCP is for whoever opened it, with the layer of the server itself.
+#[tokio::test]
+async fn rs_09_the_guard_binds_a_session_of_mcp_to_its_person() {
+    let world = World::new().await;
+    let session = async |who: &SignedInPerson, id: Option<&str>| {
+        let mut request = Request::get("/mcp").header("authorization", who.authorization());
+        if let Some(id) = id {
+            request = request.header("mcp-session-id", id);
+        }
+        let body = Pieces { left: VecDeque::new(), taken: Arc::default() };
+        let response = world.layer.layer(OpensSession).call(request.body(body).unwrap()).await.unwrap();
+        (response.status().as_u16(), response.headers().get("mcp-session-id").map(|id| id.to_str().unwrap().to_owned()))
+    };
+    let (_, opened) = session(&world.narrow, None).await;
+    let opened = opened.unwrap();
+    assert_ne!(opened, "inner");
+    assert_eq!(session(&world.narrow, Some(&opened)).await, (200, Some(opened.clone())));
+    for id in ["inner", "", "xyzzy"] {
+        assert_eq!(session(&world.narrow, Some(id)).await.0, 404, "{id}");
+    }
+    let bob = TestEngine::new().await;
+    let bob = bob.sign_in(&Person::named("Bob")).await;
+    assert_eq!(session(&bob, Some(&opened)).await.0, 401, "of another server");
 }
 
 #[tokio::test]
 async fn a_check_of_headers_alone_demands_what_every_tool_needs() {
     let world = World::new().await;
     let headers = |who: &SignedInPerson| HeaderMap::from_iter([(http::header::AUTHORIZATION, who.authorization())]);
+    let refused = world.layer.check(&HeaderMap::new()).await.unwrap_err();
+    assert_eq!(refused.status(), 401);
     let refused = world.layer.check(&headers(&world.narrow)).await.unwrap_err();
     assert_eq!(refused.status(), 403);
     assert!(world.layer.check(&headers(&world.broad)).await.is_ok());

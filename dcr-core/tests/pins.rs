@@ -121,6 +121,11 @@ async fn anything_else_asks_again() {
     assert!(asks(&good, &[]).await, "a browser that does not say who began it");
     assert!(asks(&good, &[click[0], click[1]]).await, "a script began it");
     assert!(asks(&good, &[click[0], ("sec-fetch-dest", "iframe"), click[2]]).await);
+    let mut program = Browser::default();
+    let state = world.approve(&mut program, &request_for(PORTAL, L)).await;
+    assert_eq!(world.callback(&mut program, &state, "Ada").await.status(), StatusCode::SEE_OTHER);
+    let again = navigate(&world, &mut program, &request_for(PORTAL, L), &click).await;
+    assert_eq!(again.status(), StatusCode::OK, "CO-5: an approval of a program is not remembered");
     let mut other = Browser::default();
     assert_eq!(navigate(&world, &mut other, &good, &click).await.status(), StatusCode::OK, "another browser");
     world.test.clock().advance(DAYS);

@@ -129,7 +129,7 @@ async fn a_token_ahead_of_its_row_is_refused_and_alarmed_and_moves_nothing() {
         assert_error(&restored.world.refresh(U, &ahead.refresh).await, 400, "invalid_grant");
     }
     assert_eq!(restored.events(EventKind::Anomaly, "refresh_ahead").await, 1, "on the record, once a minute");
-    restored.clock.advance(Duration::from_secs(61));
+    restored.clock.advance(MINUTE);
     assert_error(&restored.world.refresh(U, &ahead.refresh).await, 400, "invalid_grant");
     assert_eq!(restored.events(EventKind::Anomaly, "refresh_ahead").await, 2);
     assert_eq!(restored.row(session(&first)).await.generation.get(), 1);
@@ -204,7 +204,7 @@ async fn in_the_window_a_secret_that_came_along_is_remembered_again() {
 /// the secret: then there are two, and the session ends for both, however far the thief has got.
 #[tokio::test]
 async fn in_the_window_two_who_disagree_on_the_secret_lose_the_session() {
-    for (thiefs, refreshes) in [("", 0), ("made-up", 0), ("", 1), ("made-up", 3)] {
+    for (thiefs, refreshes, wait) in [("", 0, 31), ("made-up", 0, 31), ("", 1, 31), ("made-up", 3, 31), ("", 0, 0)] {
         let time = Time::begin().await;
         let code = time.before.code(U, P, "Ada").await;
         let copy = time.copy();
@@ -219,9 +219,9 @@ async fn in_the_window_two_who_disagree_on_the_secret_lose_the_session() {
         for _ in 0..refreshes {
             thief = tokens(&refresh_with(&restored.world, &thief.refresh, thiefs).await);
         }
-        restored.clock.advance(Duration::from_secs(31));
+        restored.clock.advance(Duration::from_secs(wait));
         assert_error(&refresh_with(&restored.world, &newer.refresh, "s1").await, 401, "invalid_client");
-        assert!(!restored.world.accepts(&thief.access).await, "{thiefs:?} {refreshes}");
+        assert!(!restored.world.accepts(&thief.access).await, "{thiefs:?} {refreshes} {wait}");
         assert_error(&refresh_with(&restored.world, &thief.refresh, thiefs).await, 400, "invalid_grant");
     }
 }
@@ -259,6 +259,61 @@ async fn a_wrong_secret_ends_no_session_that_was_never_recovered() {
         assert_error(&refresh_with(&restored.world, &held.refresh, wrong).await, 401, "invalid_client");
     }
     tokens(&refresh_with(&restored.world, &held.refresh, "s1").await);
+}
+
+/// SR-16: a row that knows of the secret demands it, however far ahead the token is.
+#[tokio::test]
+async fn in_the_window_a_secret_that_the_row_knows_is_required() {
+    let time = Time::begin().await;
+    let code = time.before.code(U, P, "Ada").await;
+    let mut fields = redemption(U, P, &code);
+    fields.push(("client_secret", "s1"));
+    let mut held = tokens(&time.before.token(&fields).await);
+    let copy = time.copy();
+    for _ in 0..2 {
+        held = tokens(&refresh_with(&time.before, &held.refresh, "s1").await);
+    }
+    let restored = time.restore(copy).await;
+    restored.open_window().await;
+    for wrong in ["", "s2"] {
+        assert_error(&refresh_with(&restored.world, &held.refresh, wrong).await, 401, "invalid_client");
+    }
+    let level = tokens(&refresh_with(&restored.world, &held.refresh, "s1").await);
+    // Nobody was in doubt about the secret: a wrong one harms nobody afterwards either.
+    restored.clock.advance(Duration::from_secs(31));
+    assert_error(&refresh_with(&restored.world, &level.refresh, "s2").await, 401, "invalid_client");
+    tokens(&refresh_with(&restored.world, &level.refresh, "s1").await);
+}
+
+/// ADOPT-20: only where nobody knows whose secret it is, and only that session.
+#[tokio::test]
+async fn in_the_window_a_wrong_secret_ends_no_other_session_and_none_of_a_registered_client() {
+    let time = Time::begin().await;
+    let metadata = serde_json::json!({"redirect_uris": [P], "token_endpoint_auth_method": "client_secret_post"});
+    let registered = body(&time.before.register(&metadata).await);
+    let (id, secret) = (registered["client_id"].as_str().unwrap(), registered["client_secret"].as_str().unwrap());
+    let redeem = async |id: &str, code: &str, secret: &str| {
+        tokens(&time.before.token(&change(&redemption(id, P, code), "client_secret", secret)).await)
+    };
+    let refresh = async |world: &World, id: &str, token: &str, secret: &str| {
+        let fields = [("grant_type", "refresh_token"), ("client_id", id), ("refresh_token", token)];
+        world.token(&change(&fields, "client_secret", secret)).await
+    };
+    let bystander = redeem(U, &time.before.code(U, P, "Ada").await, "s1").await;
+    let (of_registered, of_adopted) = (time.before.code(id, P, "Ada").await, time.before.code(U, P, "Bob").await);
+    let copy = time.copy();
+    let (registered, adopted) = (redeem(id, &of_registered, secret).await, redeem(U, &of_adopted, "s1").await);
+
+    let restored = time.restore(copy).await;
+    restored.open_window().await;
+    let registered = tokens(&refresh(&restored.world, id, &registered.refresh, secret).await);
+    tokens(&refresh(&restored.world, U, &adopted.refresh, "s1").await);
+    assert_eq!(restored.events(EventKind::Recovered, "refresh_ahead_of_the_code").await, 2);
+    restored.clock.advance(Duration::from_secs(31));
+    for (id, held, secret) in [(id, &registered, secret), (U, &bystander, "s1")] {
+        assert_error(&refresh(&restored.world, id, &held.refresh, "wrong").await, 401, "invalid_client");
+        tokens(&refresh(&restored.world, id, &held.refresh, secret).await);
+    }
 }
 
 /// The thief's token is older than the rightful client's. Whoever comes first, there are never two that go on.

@@ -3,6 +3,8 @@
 mod support;
 
 use dcr_core::store::{Counts, Store as _, Target};
+use dcr_core::testing::StubProvider;
+use dcr_core::upstream::IdentityProvider as _;
 use dcr_core::{AdoptionPolicy, ClientId, RegistrationPolicy};
 use http::StatusCode;
 use serde_json::json;
@@ -194,6 +196,7 @@ async fn cons_03_headers_of_the_consent_page() {
         assert!(policy.split("; ").any(|directive| directive == part), "{policy}");
     }
     assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{policy}");
+    assert!(StubProvider.insecure_origins().is_empty(), "a provider on https adds nothing to it");
     assert_eq!(header("x-frame-options"), "DENY");
     assert!(!page.headers().contains_key("cross-origin-opener-policy"), "a popup must keep its opener");
     assert_eq!(header("referrer-policy"), "no-referrer");
@@ -265,6 +268,23 @@ async fn cons_01_04_05_only_the_browser_that_was_asked_approves() {
         .visit(&world, &format!("/oauth/consent?{}", encode(&[("request", &sealed), ("decision", "approve")])))
         .await;
     assert_eq!(get.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+/// CO-2, CB-4: a cookie that we would not have set binds nothing.
+#[tokio::test]
+async fn a_csrf_cookie_of_another_form_is_replaced_and_our_own_is_kept() {
+    let world = World::new().await;
+    let mut browser = Browser::default();
+    world.authorize(&mut browser, &request_for(U, P)).await;
+    let (name, ours) = browser.cookies.iter().find(|(name, _)| name.contains("csrf")).unwrap();
+    let (name, ours) = (name.clone(), ours.clone());
+    world.authorize(&mut browser, &request_for(U, P)).await;
+    assert_eq!(browser.cookies[&name], ours);
+    for planted in ["x", &ours[1..], &format!("{ours}AAAA")] {
+        browser.cookies.insert(name.clone(), planted.to_owned());
+        world.authorize(&mut browser, &request_for(U, P)).await;
+        assert_ne!(browser.cookies[&name], planted);
+    }
 }
 
 /// CONS-06, CB-9: the form carries a decision, nothing else counts.
@@ -363,6 +383,22 @@ async fn transactions_lapse_and_at_most_four_are_open() {
     let page = world.authorize(&mut browser, &request_for(U, P)).await;
     world.test.clock().advance(std::time::Duration::from_secs(601));
     assert_eq!(world.decide(&mut browser, &page, "approve").await.status(), StatusCode::BAD_REQUEST);
+}
+
+/// CB-2, CB-5: a cookie counts for the state that its transaction was given, whatever the name that it comes under.
+#[tokio::test]
+async fn cb_02_a_transaction_answers_to_its_own_state_only() {
+    let world = World::new().await;
+    let (mut mine, mut other) = (Browser::default(), Browser::default());
+    let state = world.approve(&mut mine, &request_for(U, P)).await;
+    let other_state = world.approve(&mut other, &request_for(U, P)).await;
+    let cookie = |browser: &Browser| {
+        let (name, value) = browser.cookies.iter().find(|(name, _)| name.contains("-tx-")).unwrap();
+        (name.clone(), value.clone())
+    };
+    let mut renamed = Browser { cookies: [(cookie(&other).0, cookie(&mine).1)].into() };
+    assert_eq!(world.callback(&mut renamed, &other_state, "Ada").await.status(), StatusCode::FORBIDDEN);
+    assert_eq!(world.callback(&mut mine, &state, "Ada").await.status(), StatusCode::SEE_OTHER);
 }
 
 /// UP-1, SR-12, UPS-01: nothing goes upstream before approval, and nothing of the client goes there at all.

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use dcr_core::Secret;
-use dcr_core::store::{EventQuery, Store as _};
+use dcr_core::store::{EventQuery, Store as _, Target};
 use dcr_core::testing::SeededRandom;
 use http::StatusCode;
 use serde_json::json;
@@ -42,6 +42,24 @@ async fn a_code_lapses() {
     let late = world.token(&redemption(U, P, &code)).await;
     assert_error(&late, 400, "invalid_grant");
     assert!(text(&late).contains("expired"));
+}
+
+/// The answer says what became of the session of a code that is too late; a late replay is one also when the session has
+/// lapsed since.
+#[tokio::test]
+async fn a_code_of_a_session_that_is_over_says_which() {
+    let world = World::new().await;
+    let code = world.code(U, P, "Ada").await;
+    world.engine.revoke_sessions(&Target::ClientId(dcr_core::ClientId::new(U).unwrap()), "test").await.unwrap();
+    let over = world.token(&redemption(U, P, &code)).await;
+    assert_error(&over, 400, "invalid_grant");
+    assert!(text(&over).contains("session is over"), "{}", text(&over));
+    let code = world.code(U, P, "Ada").await;
+    tokens(&world.token(&redemption(U, P, &code)).await);
+    world.test.clock().advance(seconds(31 * 24 * 60 * 60));
+    assert_error(&world.token(&redemption(U, P, &code)).await, 400, "invalid_grant");
+    let events = world.test.memory().events(&EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
+    assert!(events.iter().any(|event| event.reason == "code_replayed"), "{events:?}");
 }
 
 /// TK-3, TK-5, TOK-09, TOK-12, PKCE-03: everything is compared before anything moves.
@@ -151,8 +169,22 @@ async fn a_refresh_token_of_another_client_is_refused_and_recorded() {
         assert_error(&world.refresh(other, &mine.refresh).await, 400, "invalid_grant");
     }
     let events = world.test.memory().events(&EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
-    assert_eq!(events.iter().filter(|event| event.reason == "refresh_other_client").count(), 1, "once a minute");
-    tokens(&world.refresh(&id, &mine.refresh).await);
+    let anomalies: Vec<_> = events.iter().filter(|event| event.reason == "refresh_other_client").collect();
+    let [anomaly] = anomalies[..] else { panic!("once a minute: {anomalies:?}") };
+    // It says whose session it was, so that whoever reads the record need not look further.
+    let claim = |name: &str| claims(&mine.access)[name].as_str().unwrap().to_owned();
+    assert_eq!(anomaly.user.as_ref().map(ToString::to_string), Some(claim("sub")));
+    assert_eq!(anomaly.session.map(|id| id.to_string()), Some(claim("sid")));
+    assert_eq!(anomaly.connection.map(|id| id.to_string()), Some(claim("con")));
+    assert_eq!(anomaly.client_id.as_ref().map(dcr_core::ClientId::as_str), Some(id.as_str()));
+    assert_eq!(anomaly.platform.as_ref().map(dcr_core::Platform::as_str), Some("claude-web"));
+    let next = tokens(&world.refresh(&id, &mine.refresh).await);
+    // Of a session that is over nothing is said any more.
+    assert_eq!(world.form("/oauth/revoke", &[("client_id", &id), ("token", &next.refresh)], &[]).await.status(), 200);
+    world.test.clock().advance(seconds(61));
+    assert_error(&world.refresh(U, &mine.refresh).await, 400, "invalid_grant");
+    let events = world.test.memory().events(&EventQuery { limit: 10, ..EventQuery::default() }).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.reason == "refresh_other_client").count(), 1);
 }
 
 /// RT-6
@@ -395,10 +427,6 @@ async fn introspection_is_for_resource_servers_and_for_ones_own_tokens() {
     let next = support::tokens(&world.refresh(U, &tokens.refresh).await);
     assert_eq!(body(&ask(tokens.refresh.clone(), rs.clone()).await), json!({"active": false}));
     assert_eq!(body(&ask(next.refresh.clone(), rs.clone()).await)["active"], true);
-    world
-        .engine
-        .revoke_sessions(&dcr_core::store::Target::ClientId(dcr_core::ClientId::new(U).unwrap()), "test")
-        .await
-        .unwrap();
+    world.engine.revoke_sessions(&Target::ClientId(dcr_core::ClientId::new(U).unwrap()), "test").await.unwrap();
     assert_eq!(body(&ask(tokens.access, rs).await), json!({"active": false}));
 }

@@ -164,6 +164,7 @@ mod tests {
             let (answer, attempts, took) = lasting(Duration::from_secs(60), |_| Ok(())).await;
             assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
             assert_eq!((attempts, took.as_secs()), (1, 8));
+            assert!(answer.unwrap_err().to_string().contains("no answer from the database within 8 s"));
             // Those that went before count.
             let lost = |error| Err(Failure::Lost(error));
             let (answer, attempts, took) = lasting(Duration::from_millis(3_500), lost).await;

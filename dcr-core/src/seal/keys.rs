@@ -347,6 +347,20 @@ mod tests {
             KeyRing::new(std::slice::from_ref(&one), std::slice::from_ref(&one)).unwrap_err(),
             KeyRingError::Duplicate
         );
+        // What an operator's tool asks before it writes a configuration.
+        assert_eq!(check_secrets(&[], std::slice::from_ref(&one)), Err(KeyRingError::Empty));
+        assert_eq!(check_secrets(&[one], &[Secret::from_bytes([2; 32])]), Ok(()));
+    }
+
+    /// The longest request has a client id, a redirect URI and a state of their longest, and opens again.
+    #[test]
+    fn what_is_sealed_opens_up_to_8_kib_and_longer_text_is_not_read() {
+        let ring = ring(&[1], &[]);
+        for (length, opens) in [(5_000, true), (6_000, true), (6_200, false)] {
+            let sealed = ring.seal(Purpose::Request, b"", &vec![7; length], &SystemRandom).unwrap();
+            assert_eq!(sealed.len() <= 8 * 1024, opens);
+            assert_eq!(ring.open(Purpose::Request, b"", sealed.as_bytes()).is_some(), opens, "{length}");
+        }
     }
 
     #[test]

@@ -86,3 +86,22 @@ impl fmt::Debug for Secret {
         f.write_str("Secret(redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_32_bytes_in_any_base64_and_no_placeholder() {
+        let bytes: [u8; 32] = std::array::from_fn(|i| 0xf8 | u8::try_from(i % 8).unwrap());
+        for alphabet in [STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD] {
+            let read: Secret = format!(" {}\n", alphabet.encode(bytes)).parse().unwrap();
+            assert_eq!(read.expose(), &bytes);
+        }
+        let fault = |bytes: &[u8]| STANDARD.encode(bytes).parse::<Secret>().unwrap_err();
+        assert_eq!(fault(&[0; 32]), SecretError::Placeholder);
+        assert_eq!(fault(&[0x41; 32]), SecretError::Placeholder);
+        assert_eq!(fault(&bytes[..31]), SecretError::Length(31));
+        assert_eq!("not base64!".parse::<Secret>().unwrap_err(), SecretError::NotBase64);
+    }
+}

@@ -328,6 +328,22 @@ mod tests {
         for text in ["", ".", "..", "a.b.c", &"a".repeat(20_000)] {
             assert_eq!(verify(text, 1_000), Err(TokenFault::Invalid));
         }
+        let long = payload.replace(r#""jti":"j""#, &format!(r#""jti":"{}""#, "j".repeat(6_000)));
+        let token = forge(&header(ring(1).sealing()), &long);
+        assert!(token.len() > MAX_TOKEN && long.len() > payload.len());
+        assert_eq!(verify(&token, 1_000), Err(TokenFault::Invalid), "our own, and longer than any");
+    }
+
+    /// What an issuer elsewhere is asked for keys about.
+    #[test]
+    fn rs_03_a_key_id_is_up_to_64_plain_characters() {
+        let of = |kid: &str| AccessToken::kid(&forge(&format!("{}{kid}{}", HEADER.0, HEADER.1), "{}"));
+        for good in ["a", "A-z_0", &"k".repeat(64)] {
+            assert_eq!(of(good).as_deref(), Some(good));
+        }
+        for bad in ["", "a b", "../x", "a\\u0062", &"k".repeat(65)] {
+            assert_eq!(of(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -207,4 +207,17 @@ mod tests {
         assert_ne!(id, UserId::derive("https://idp", "to", ""));
         assert_ne!(id, UserId::derive("https://idp", "", "to"));
     }
+
+    /// I-7: nothing else is read as one.
+    #[test]
+    fn a_user_id_has_one_form() {
+        let hash = "A-z_0".repeat(9);
+        for prefix in [USER_ID_PREFIX, MACHINE_ID_PREFIX] {
+            assert!(format!("{prefix}{}", &hash[..43]).parse::<UserId>().is_ok());
+            for bad in [&hash[..42], &hash[..44], "", &format!("{}+", &hash[..42]), &format!("{} ", &hash[..42])] {
+                assert_eq!(format!("{prefix}{bad}").parse::<UserId>(), Err(NotAnId), "{prefix}{bad}");
+            }
+        }
+        assert_eq!(hash[..43].parse::<UserId>(), Err(NotAnId));
+    }
 }

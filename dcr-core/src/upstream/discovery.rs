@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::oidc::check_address;
-use super::{HttpFetch, UpstreamError, UpstreamFault};
+use super::{HttpFetch, UpstreamError, UpstreamFault, id_token};
 use crate::clock::{Clock, Timestamp};
 
 /// How long documents are used before they are looked at again.
@@ -192,6 +192,7 @@ impl RawKeys {
                 let issuer = key.get("issuer").and_then(serde_json::Value::as_str).map(str::to_owned);
                 serde_json::from_value::<Jwk>(key).ok().map(|jwk| SigningKey { jwk, issuer })
             })
+            .filter(id_token::is_usable)
             .collect()
     }
 }

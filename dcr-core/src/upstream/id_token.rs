@@ -99,6 +99,11 @@ pub(super) fn verify(token: &str, algorithm: Algorithm, key: &SigningKey) -> Res
         .map_err(|e| invalid(format!("the ID token does not verify: {e}")))
 }
 
+/// Whether anything that we accept can be signed with `key`.
+pub(super) fn is_usable(key: &SigningKey) -> bool {
+    ALGORITHMS.iter().any(|algorithm| fits(key, *algorithm))
+}
+
 fn fits(key: &SigningKey, algorithm: Algorithm) -> bool {
     use Algorithm as A;
     let named = key.jwk.common.key_algorithm.is_none_or(|alg| alg.to_string() == format!("{algorithm:?}"));
@@ -175,10 +180,33 @@ mod tests {
         header(&format!("{text}.e30.c2ln"))
     }
 
+    /// RFC 8725 section 3.1: by its kind, its curve and the algorithm that it names, if it names one.
+    #[test]
+    fn rs_03_a_key_is_for_the_algorithms_of_its_kind() {
+        use Algorithm as A;
+        let (x, rsa) = ("MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", json!({"kty": "RSA", "n": "AQAB", "e": "AQAB"}));
+        let ec = |curve: &str| json!({"kty": "EC", "crv": curve, "x": x, "y": x});
+        let mut named = rsa.clone();
+        named["alg"] = json!("RS256");
+        for (key, fitting) in [
+            (rsa, [A::RS256, A::RS384, A::RS512, A::PS256, A::PS384, A::PS512].as_slice()),
+            (named, &[A::RS256]),
+            (ec("P-256"), &[A::ES256]),
+            (ec("P-384"), &[A::ES384]),
+        ] {
+            let key = SigningKey { jwk: serde_json::from_value(key).unwrap(), issuer: None };
+            for algorithm in ALGORITHMS.into_iter().chain([A::HS256, A::EdDSA]) {
+                assert_eq!(fits(&key, algorithm), fitting.contains(&algorithm), "{key:?} {algorithm:?}");
+            }
+        }
+    }
+
     #[test]
     fn rs_04_times_audience_and_nonce_hold_or_the_token_does_not() {
         assert!(check(json!({})));
         assert!(check(json!({"aud": ["c"]})));
+        // A minute either way for the provider's clock.
+        assert!(check(json!({"exp": 1_441})) && check(json!({"iat": 1_560})) && check(json!({"nbf": 1_560})));
         assert!(check(json!({"aud": ["c", "d"], "azp": "c"})));
         for change in [
             json!({"aud": "d"}),
@@ -186,6 +214,7 @@ mod tests {
             json!({"aud": ["c", "d"]}),
             json!({"aud": ["c", "d"], "azp": "d"}),
             json!({"exp": 1_440}),
+            json!({"exp": 1_439}),
             json!({"exp": "2000"}),
             json!({"exp": null}),
             json!({"iat": 1_561}),

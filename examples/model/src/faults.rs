@@ -4,33 +4,32 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use dcr_core::record::{Event, FunnelCount};
-use dcr_core::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
-use dcr_core::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
-    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
-};
-use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
+use dcr_core::store::conformance::{Route, Routed};
+use dcr_core::store::{Store, StoreError};
 
 const OFF: u8 = 0;
 const BEFORE: u8 = 1;
 const AFTER: u8 = 2;
+/// The call is on its way whose answer gets lost.
+const LOSING: u8 = 3;
 
-/// The real store behind a switch. It counts the calls that it lets through.
+/// The real store behind a [`Switch`].
+pub type FaultyStore = Routed<Switch>;
+
+/// What makes the real store fail. It counts the calls that it lets through.
 #[derive(Debug)]
-pub struct FaultyStore {
+pub struct Switch {
     store: Arc<dyn Store>,
     mode: AtomicU8,
     left: AtomicU64,
     fired: Mutex<Option<&'static str>>,
 }
 
-impl FaultyStore {
+impl Switch {
     /// In front of `store`, switched off.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, mode: AtomicU8::new(OFF), left: AtomicU64::new(0), fired: Mutex::new(None) })
+    pub fn in_front_of(store: Arc<dyn Store>) -> Arc<FaultyStore> {
+        Arc::new(Routed(Self { store, mode: AtomicU8::new(OFF), left: AtomicU64::new(0), fired: Mutex::new(None) }))
     }
 
     /// The real store.
@@ -51,76 +50,38 @@ impl FaultyStore {
         self.mode.store(OFF, Ordering::SeqCst);
         self.fired.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
+}
 
-    async fn call<T>(
-        &self,
-        name: &'static str,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
+#[async_trait]
+impl Route for Switch {
+    fn store(&self) -> &dyn Store {
+        self.store.as_ref()
+    }
+
+    async fn before(&self, method: &'static str) -> Result<(), StoreError> {
+        // A call that was to lose its answer had none: it failed by itself.
+        let _ = self.mode.compare_exchange(LOSING, OFF, Ordering::SeqCst, Ordering::SeqCst);
         let mode = self.mode.load(Ordering::SeqCst);
-        if mode == OFF || self.left.load(Ordering::SeqCst) > 0 {
-            if mode != OFF {
-                self.left.fetch_sub(1, Ordering::SeqCst);
-            }
-            return call.await;
+        if mode == OFF {
+            return Ok(());
         }
-        self.mode.store(OFF, Ordering::SeqCst);
-        *self.fired.lock().unwrap_or_else(PoisonError::into_inner) = Some(name);
-        if mode == AFTER {
-            call.await?;
+        if self.left.load(Ordering::SeqCst) > 0 {
+            self.left.fetch_sub(1, Ordering::SeqCst);
+            return Ok(());
         }
-        Err(StoreError::Unavailable("the model said so".into()))
+        *self.fired.lock().unwrap_or_else(PoisonError::into_inner) = Some(method);
+        self.mode.store(if mode == AFTER { LOSING } else { OFF }, Ordering::SeqCst);
+        if mode == AFTER { Ok(()) } else { Err(failure()) }
+    }
+
+    async fn after(&self, _: &'static str) -> Result<(), StoreError> {
+        match self.mode.compare_exchange(LOSING, OFF, Ordering::SeqCst, Ordering::SeqCst) {
+            Ok(_) => Err(failure()),
+            Err(_) => Ok(()),
+        }
     }
 }
 
-macro_rules! all_methods {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
-        #[async_trait]
-        impl Store for FaultyStore {
-            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
-                self.call(stringify!($name), self.store.$name($($argument),*)).await
-            })*
-        }
-    };
-}
-
-all_methods! {
-    sign_in(sign_in: SignIn) -> SignedIn;
-    session(id: SessionId) -> Option<SessionView>;
-    advance(id: SessionId, advance: Advance) -> Advanced;
-    catch_up(id: SessionId, catch_up: CatchUp) -> Advanced;
-    revoke(ending: Ending) -> Vec<SessionId>;
-    block(ending: Ending) -> Vec<SessionId>;
-    unblock(target: &Target, event: Event) -> bool;
-    blocked(targets: &[Target]) -> Option<BlockKind>;
-    revocations_since(since: Timestamp) -> Vec<Revocation>;
-    import(import: Import) -> Imported;
-    imported_client(id: &ClientId) -> Option<ImportedClient>;
-    has_imported_clients() -> bool;
-    client(id: &ClientId) -> Option<StoredClient>;
-    has_clients() -> bool;
-    clients(after: Option<&ClientId>, limit: u32) -> Vec<StoredClient>;
-    put_client(change: PutClient) -> bool;
-    unpin_client(id: &ClientId, event: Event) -> bool;
-    use_up(id: &[u8; 32], until: Timestamp) -> bool;
-    open_recovery(until: Timestamp, event: Event) -> ();
-    recovery_until() -> Option<Timestamp>;
-    users(query: &UserQuery) -> Vec<User>;
-    connections_of(user: &UserId) -> Vec<Connection>;
-    connection(id: ConnectionId) -> Option<Connection>;
-    sessions_of(connection: ConnectionId) -> Vec<Session>;
-    counts() -> Counts;
-    census(now: Timestamp) -> Census;
-    record(event: Event) -> ();
-    events(query: &EventQuery) -> Vec<Event>;
-    erase(erasure: Erasure) -> Erased;
-    add_counts(counts: &[FunnelCount]) -> ();
-    funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
-    sweep_record(before: Timestamp, limit: u32) -> u32;
-    upstream_token(user: &UserId, key: &UpstreamTokenKey) -> Option<StoredUpstreamToken>;
-    lease_upstream_token(user: &UserId, key: &UpstreamTokenKey, lease: UpstreamLease) -> bool;
-    replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;
-    drop_upstream_token(user: &UserId, key: &UpstreamTokenKey, version: &UpstreamTokenVersion) -> bool;
-    sweep(before: Timestamp, limit: u32) -> u32;
-    keep_secret(candidate: Secret) -> Secret;
+fn failure() -> StoreError {
+    StoreError::Unavailable("the model said so".into())
 }

@@ -133,7 +133,7 @@ async fn on_the_record(m: &Move, said: &Verdict, world: &World) -> Result<(), St
     };
     let Some(session) = world.sessions.get(sign_in).copied() else { return Ok(()) };
     let query = EventQuery { session: Some(session), limit: 1_000, ..EventQuery::default() };
-    let events = world.store.real().events(&query).await.map_err(|error| error.to_string())?;
+    let events = world.store.0.real().events(&query).await.map_err(|error| error.to_string())?;
     let whole = |event: &&Event| {
         kinds.contains(&event.kind) && event.user.is_some() && event.connection.is_some() && event.client_id.is_some()
     };

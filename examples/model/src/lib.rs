@@ -24,7 +24,7 @@ mod rows;
 mod run;
 mod world;
 
-pub use self::faults::FaultyStore;
+pub use self::faults::{FaultyStore, Switch};
 pub use self::play::{Coverage, Failure, Look, Played, play};
 pub use self::run::{Found, Plan, run};
 pub use self::world::Fresh;

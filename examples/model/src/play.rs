@@ -170,10 +170,10 @@ impl Game {
         self.world.clock.advance(Duration::from_millis(next.now - self.model.now));
         let counts = self.world.counts;
         if let Some((call, after)) = fault {
-            self.world.store.arm(call, after);
+            self.world.store.0.arm(call, after);
         }
         let seen = self.world.play(plain, &self.model).await;
-        let failed = self.world.store.disarm();
+        let failed = self.world.store.0.disarm();
         if failed.is_some() {
             next.shaken = Some(next.now);
         }

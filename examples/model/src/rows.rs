@@ -26,7 +26,7 @@ macro_rules! same {
 impl World {
     /// Compares every row with the model, and learns which ids the new ones have; or only how many rows there are.
     pub(crate) async fn compare(&mut self, model: &Model, all: bool) -> Result<(), Difference> {
-        let store = std::sync::Arc::clone(self.store.real());
+        let store = std::sync::Arc::clone(self.store.0.real());
         let fault = |error: StoreError| format!("the store: {error}");
         let counts = store.counts().await.map_err(fault)?;
         let rows = &model.rows;

@@ -18,7 +18,7 @@ use dcr_core::{ClientId, DcrEngine, Lifetimes, Operator, PreRegistered, Resource
 use http::{HeaderMap, Request, Response};
 use serde_json::Value;
 
-use crate::faults::FaultyStore;
+use crate::faults::{FaultyStore, Switch};
 use crate::model::{ABSOLUTE, ALIASES, IDLE, Ring, SESSIONS};
 use crate::moves::{Browser, Client, Grant, Key, Person, Platform, Redirect, Resource, Software, Token};
 
@@ -136,7 +136,7 @@ pub(crate) fn platform(platform: Platform) -> dcr_core::Platform {
 impl World {
     pub(crate) async fn new(fresh: &Fresh, seed: u64) -> Self {
         let (clock, random) = (ManualClock::at(START), SeededRandom::new(seed));
-        let store = FaultyStore::new(fresh().await);
+        let store = Switch::in_front_of(fresh().await);
         let engine = engine(&store, &crate::model::Model::default().ring, &clock, &random).await;
         Self {
             fresh: Arc::clone(fresh),
@@ -168,7 +168,7 @@ impl World {
     }
 
     pub(crate) async fn lose_database(&mut self, ring: &Ring) {
-        self.store = FaultyStore::new((self.fresh)().await);
+        self.store = Switch::in_front_of((self.fresh)().await);
         self.connections.clear();
         self.sessions.clear();
         self.counts = Counts::default();

@@ -28,6 +28,7 @@ fn put(n: u32, client: StoredClient, instead_of: Option<u32>) -> PutClient {
 
 /// As bytes: no lookalike finds it, and each lookalike is one of its own.
 pub async fn client_rows_are_read_back_by_bytes(store: AnyStore) {
+    assert!(!store.has_clients().await.unwrap());
     assert_eq!(store.client(&client_id("portal")).await.unwrap(), None);
     for (n, id) in (1..).zip(LOOKALIKES) {
         assert_eq!(store.client(&client_id(id)).await.unwrap(), None, "{id}");

@@ -28,6 +28,12 @@ pub trait Route: fmt::Debug + Send + Sync + 'static {
         let _ = method;
         Ok(())
     }
+
+    /// Runs after each call that went well; an error is its answer: what the call did is done, and nobody heard of it.
+    async fn after(&self, method: &'static str) -> Result<(), StoreError> {
+        let _ = method;
+        Ok(())
+    }
 }
 
 /// A store whose calls go where `R` says.
@@ -63,7 +69,9 @@ macro_rules! forward {
         impl<R: Route> Store for Routed<R> {
             $(async fn $method(&self, $($name: $type),*) -> Result<$answer, StoreError> {
                 self.0.before(stringify!($method)).await?;
-                self.0.store().$method($($name),*).await
+                let answer = self.0.store().$method($($name),*).await?;
+                self.0.after(stringify!($method)).await?;
+                Ok(answer)
             })*
         }
     };
