@@ -52,10 +52,18 @@ async fn done(world: &World, path: &str, sent: &Value) -> Value {
 
 #[track_caller]
 fn assert_problem(response: &Response<Bytes>, status: u16, code: &str) {
-    assert_eq!((response.status().as_u16(), body(response)["code"].as_str()), (status, Some(code)), "{}", text(response));
+    assert_eq!(
+        (response.status().as_u16(), body(response)["code"].as_str()),
+        (status, Some(code)),
+        "{}",
+        text(response)
+    );
     assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.headers()["cache-control"], "no-store");
-    assert!(!response.headers().contains_key("set-cookie") && !response.headers().contains_key("access-control-allow-origin"));
+    assert!(
+        !response.headers().contains_key("set-cookie")
+            && !response.headers().contains_key("access-control-allow-origin")
+    );
 }
 
 /// Ada on two platforms, Bob on one; the user ids.
@@ -258,6 +266,7 @@ async fn what_is_revoked_or_blocked_is_over_at_once_and_on_the_record() {
     let why = json!({ "reason": "incident 4711" });
     let levels = ["session", "connection", "user", "client_id", "platform"];
     for level in levels {
+        world.test.clock().advance(Duration::from_secs(60));
         let ada = world.sign_in(&id, P, "Ada").await;
         assert!(world.accepts(&ada.access).await);
         let claims = claims(&ada.access);
@@ -273,6 +282,7 @@ async fn what_is_revoked_or_blocked_is_over_at_once_and_on_the_record() {
             "client_id" => ("client-ids".to_owned(), json!({ "client_id": id, "reason": "incident 4711" })),
             _ => ("platforms".to_owned(), json!({ "platform": "claude-web", "reason": "incident 4711" })),
         };
+        world.test.clock().advance(Duration::from_secs(1));
         assert_eq!(done(&world, &format!("{path}/revoke"), &sent).await, json!({ "ended_sessions": 1 }), "{level}");
         assert!(!world.accepts(&ada.access).await, "{level}");
         let event = read(&world, "events?limit=1").await["items"][0].clone();
@@ -282,6 +292,7 @@ async fn what_is_revoked_or_blocked_is_over_at_once_and_on_the_record() {
             assert_problem(&post(&world, &format!("{path}/block"), &why).await, 404, "not_found");
             continue;
         }
+        world.test.clock().advance(Duration::from_secs(1));
         assert_eq!(done(&world, &format!("{path}/block"), &sent).await, json!({ "ended_sessions": 0 }));
         let kind = read(&world, "events?limit=1").await["items"][0]["kind"].clone();
         assert_eq!(kind, "blocked");
@@ -297,7 +308,10 @@ async fn a_person_is_erased_and_a_receipt_is_given() {
     let world = world().await;
     let (ada, bob) = people(&world).await;
     let receipt = done(&world, &format!("users/{ada}/erase"), &json!({ "reason": "asked for it" })).await;
-    assert_eq!((&receipt["user_id"], &receipt["sessions"], &receipt["connections"]), (&json!(ada), &json!(2), &json!(2)));
+    assert_eq!(
+        (&receipt["user_id"], &receipt["sessions"], &receipt["connections"]),
+        (&json!(ada), &json!(2), &json!(2))
+    );
     assert_eq!(receipt["actor"], "admin_token");
     let why = json!({ "reason": "again" });
     for gone in [format!("users/{ada}"), format!("users/{ada}/connections"), format!("users/{ada}/timeline")] {
@@ -335,7 +349,11 @@ async fn clients_are_pinned_and_unpinned() {
         json!({ "client_id": "usr_portal", "redirect_uris": ["https://portal.example/cb"] }),
         json!({ "client_id": "portal", "redirect_uris": ["https://portal.example/cb"], "colour": "red" }),
     ] {
-        assert_problem(&post(&world, "client-ids/pin", &json!({ "client": wrong, "reason": "a test" })).await, 422, "pin");
+        assert_problem(
+            &post(&world, "client-ids/pin", &json!({ "client": wrong, "reason": "a test" })).await,
+            422,
+            "pin",
+        );
     }
 }
 
@@ -354,12 +372,19 @@ async fn a_reference_says_what_happened_in_a_failed_sign_in() {
     let refused = world.get(&format!("/oauth/callback?{query}"), &[json[0], ("cookie", &cookie)]).await;
     let reference = body(&refused)["reference"].as_str().unwrap().to_lowercase();
     let found = read(&world, &format!("references/{reference}")).await;
-    assert_eq!((&found["event"]["reason"], &found["event"]["user"]), (&json!("sign_in_blocked"), &json!(user)), "{found}");
+    assert_eq!(
+        (&found["event"]["reason"], &found["event"]["user"]),
+        (&json!("sign_in_blocked"), &json!(user)),
+        "{found}"
+    );
 
     let refused = world.get(&format!("/oauth/authorize?{}", encode(&request_for("unknown", E))), &json).await;
     let reference = body(&refused)["reference"].as_str().unwrap().to_owned();
     let found = read(&world, &format!("references/{reference}")).await;
-    assert_eq!((&found["recent"]["reason"], &found["recent"]["step"]), (&json!("client_not_accepted"), &json!("authorize")));
+    assert_eq!(
+        (&found["recent"]["reason"], &found["recent"]["step"]),
+        (&json!("client_not_accepted"), &json!("authorize"))
+    );
     for unknown in ["references/0000-0000", "references/x"] {
         assert_problem(&get(&world, unknown).await, 404, "not_found");
     }
@@ -382,7 +407,8 @@ async fn i_13_what_is_not_described_is_refused() {
     let unknown = format!("users/usr_{}", "A".repeat(43));
     assert_eq!(text(&get(&world, &unknown).await), text(&get(&world, "users/ada").await), "OP-1");
 
-    for (method, path, allow) in [("POST", "users", "GET"), ("HEAD", "users", "GET"), ("DELETE", user.as_str(), "GET")] {
+    for (method, path, allow) in [("POST", "users", "GET"), ("HEAD", "users", "GET"), ("DELETE", user.as_str(), "GET")]
+    {
         let refused = world.send(asking(method, path, "{}")).await;
         assert_problem(&refused, 405, "method_not_allowed");
         assert_eq!(refused.headers()["allow"], allow);
@@ -393,7 +419,11 @@ async fn i_13_what_is_not_described_is_refused() {
     for body in ["", "{}", "[]", r#"{"reason":"a","force":true}"#, r#"{"reason":""}"#, "\u{1}"] {
         assert_problem(&world.send(asking("POST", &block, body)).await, 400, "body");
     }
-    assert_problem(&world.send(asking("POST", &format!("{block}?force=1"), r#"{"reason":"a"}"#)).await, 400, "parameter");
+    assert_problem(
+        &world.send(asking("POST", &format!("{block}?force=1"), r#"{"reason":"a"}"#)).await,
+        400,
+        "parameter",
+    );
     let authorization = format!("Bearer {TOKEN}");
     let form = [("authorization", authorization.as_str()), ("content-type", "application/x-www-form-urlencoded")];
     let refused = world.send(request("POST", &format!("{BASE}/{block}"), &form, "reason=a")).await;
@@ -408,7 +438,9 @@ async fn a_store_that_is_away_is_a_503_that_says_when_to_come_again() {
     let world = world().await;
     world.test.memory().fail(true);
     let why = json!({ "platform": "cursor", "reason": "a test" });
-    for response in [get(&world, "users").await, get(&world, "funnel").await, post(&world, "platforms/block", &why).await] {
+    for response in
+        [get(&world, "users").await, get(&world, "funnel").await, post(&world, "platforms/block", &why).await]
+    {
         assert_problem(&response, 503, "store_unavailable");
         assert!(response.headers().contains_key("retry-after"));
     }

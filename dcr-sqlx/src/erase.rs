@@ -14,11 +14,7 @@ pub(crate) async fn erase<DB: Dialect>(store: &SqlStore<DB>, erasure: &Erasure) 
     let mut db = store.begin_for(DB::SQL.change_blocks).await?;
     let sessions = db.fetch(DB::SQL.sessions_to_erase, values![user], Columns::session_id).await?;
     let mut events = 0;
-    for sql in [
-        DB::SQL.erase_events_of_user,
-        DB::SQL.erase_events_of_sessions,
-        DB::SQL.erase_events_of_connections,
-    ] {
+    for sql in [DB::SQL.erase_events_of_user, DB::SQL.erase_events_of_sessions, DB::SQL.erase_events_of_connections] {
         // What one of them erased names neither session nor connection any more: none is counted twice.
         events += db.execute(sql, values![marker, user]).await?;
     }

@@ -280,7 +280,8 @@ impl<DB: Dialect> SqlStore<DB> {
         let (mut found, mut after): (Vec<User>, _) = (Vec::new(), query.after.clone());
         loop {
             let from = Word(after.as_ref().map_or("", |after| after.as_str()));
-            let page = self.query(DB::SQL.users_by_text, values![text, from, query.limit.clamp(1, 1_000)], Columns::user);
+            let page =
+                self.query(DB::SQL.users_by_text, values![text, from, query.limit.clamp(1, 1_000)], Columns::user);
             let page = page.await?;
             let is_last = page.len() < limit;
             after = page.last().map(|user| user.id.clone());

@@ -39,7 +39,9 @@ pub fn routes<E: Endpoints>(engine: E) -> impl Filter<Extract = (Response,), Err
     let prefixes: Arc<[String]> = engine.prefixes().into();
     let known = with_path().and(warp::path::full()).and_then(move |path: FullPath| {
         let path = path.as_str();
-        let is_below = |prefix: &String| path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let is_below = |prefix: &String| {
+            path.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         let known = paths.contains(path) || prefixes.iter().any(is_below);
         ready(if known { Ok(path.to_owned()) } else { Err(warp::reject::not_found()) })
     });

@@ -57,7 +57,8 @@ impl Query {
 
     /// An id, a time, or whatever else has one form.
     pub(super) fn parsed<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem> {
-        let parse = |text: &str| text.parse().map_err(|_| Problem::parameter(name, "it is not of the form that it must have"));
+        let parse =
+            |text: &str| text.parse().map_err(|_| Problem::parameter(name, "it is not of the form that it must have"));
         self.get(name).map(parse).transpose()
     }
 

@@ -140,7 +140,8 @@ mod tests {
     fn paths_are_found_byte_for_byte() {
         let found = find(&Method::GET, "users/usr_x/timeline").unwrap();
         assert_eq!(found, Found { operation: Operation::Read(Read::Timeline), named: "usr_x".to_owned() });
-        for missing in ["", "users/", "users//timeline", "Users", "users/x/y", "users/x/timeline/", "%75sers", "/users"] {
+        for missing in ["", "users/", "users//timeline", "Users", "users/x/y", "users/x/timeline/", "%75sers", "/users"]
+        {
             assert!(find(&Method::GET, missing).is_err(), "{missing}");
         }
         for (method, path) in [(Method::POST, "users"), (Method::GET, "users/x/block"), (Method::HEAD, "users")] {

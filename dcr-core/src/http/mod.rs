@@ -161,7 +161,8 @@ impl Inner {
         };
         // Of those that ask the store for something of their own, and were answered.
         let asked_the_store = matches!(route, Route::Authorize | Route::Callback | Route::Token);
-        if asked_the_store && !response.status().is_server_error() && response.status() != StatusCode::TOO_MANY_REQUESTS {
+        if asked_the_store && !response.status().is_server_error() && response.status() != StatusCode::TOO_MANY_REQUESTS
+        {
             self.flush_a_little().await;
         }
         if route.is_for_scripts() { respond::with_cors(response) } else { response }

@@ -48,7 +48,8 @@ impl Inner {
         match finished {
             Ok((location, remember)) => Callback::Deliver { location, state: state.to_owned(), remember },
             Err(refusal) => {
-                let refusal = refusal.noting(format!("platform {platform}, client {:?}", transaction.request.client_id));
+                let refusal =
+                    refusal.noting(format!("platform {platform}, client {:?}", transaction.request.client_id));
                 self.failed(refusal, state, &transaction)
             }
         }
@@ -121,9 +122,7 @@ impl Inner {
             })?;
         match self.admission.admit(identity) {
             Ok(identity) => Ok(identity),
-            Err(user) => {
-                Err(self.record_refusal(&user, transaction, Reason::NotAdmitted).await)
-            }
+            Err(user) => Err(self.record_refusal(&user, transaction, Reason::NotAdmitted).await),
         }
     }
 

@@ -39,10 +39,8 @@ impl Recent {
     pub(crate) fn note(&self, reference: Reference, at: Timestamp, step: &str, refusal: &Refusal) {
         let reason = refusal.reason();
         // What needs no looking up, and what a scanner makes thousands of.
-        if matches!(
-            reason,
-            Reason::NotFound | Reason::MethodNotAllowed | Reason::TooManyRequests | Reason::ServerBusy
-        ) {
+        if matches!(reason, Reason::NotFound | Reason::MethodNotAllowed | Reason::TooManyRequests | Reason::ServerBusy)
+        {
             return;
         }
         let detail = match (refusal.detail(), refusal.note()) {

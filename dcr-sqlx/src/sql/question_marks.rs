@@ -124,9 +124,7 @@ pub(super) const ALIKE: Statements = Statements {
     keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
          SELECT session_id, COALESCE(ended_at, ?) FROM dcr_sessions WHERE user_id = ?",
     erase_events_of_user: erase_events!("user_id = ?"),
-    erase_events_of_sessions: erase_events!(
-        "session_id IN (SELECT session_id FROM dcr_sessions WHERE user_id = ?)"
-    ),
+    erase_events_of_sessions: erase_events!("session_id IN (SELECT session_id FROM dcr_sessions WHERE user_id = ?)"),
     erase_events_of_connections: erase_events!(
         "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = ?)"
     ),

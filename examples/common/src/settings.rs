@@ -10,7 +10,8 @@ use clap::Parser as _;
 use dcr_core::record::Retention;
 use dcr_core::upstream::{Admission, EntraConfig, OidcConfig};
 use dcr_core::{
-    AdminAccess, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, Theme, TrustedProxies,
+    AdminAccess, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, Theme,
+    TrustedProxies,
 };
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};

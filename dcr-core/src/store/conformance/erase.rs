@@ -68,7 +68,10 @@ pub async fn an_erasure_leaves_events_of_nobody(store: AnyStore) {
     assert_eq!(after.len(), before.len() + 1);
     assert_eq!(after[0], erasure(10, &marker).event);
     for (before, after) in before.iter().zip(&after[1..]) {
-        assert_eq!((before.id, before.at, before.kind, &before.reason), (after.id, after.at, after.kind, &after.reason));
+        assert_eq!(
+            (before.id, before.at, before.kind, &before.reason),
+            (after.id, after.at, after.kind, &after.reason)
+        );
         assert_eq!(before.platform, after.platform);
         let is_bobs = before.user == Some(person("bob").id);
         if is_bobs {
