@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use axum::routing::get;
 use dcr_axum::CurrentPrincipal;
 use dcr_core::testing::{Person, TestEngine};
-use dcr_core::{MAX_BODY, ScopeSet};
+use dcr_core::{AdminAccess, MAX_BODY, ScopeSet};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
@@ -84,4 +84,25 @@ async fn every_path_of_the_engine_is_mounted_and_long_bodies_are_413() {
         .body(Body::from(vec![b'a'; MAX_BODY + 1]))
         .unwrap();
     assert_eq!(send(&app, request).await.0, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn the_admin_api_is_served_where_it_is_mounted_and_nowhere_else() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    for (apart, here) in [(false, StatusCode::OK), (true, StatusCode::NOT_FOUND)] {
+        let access = AdminAccess::token(TOKEN).unwrap();
+        let access = if apart { access.apart() } else { access };
+        let test = TestEngine::with(|builder| builder.admin(access)).await;
+        let (public, wall): (Router, Router) = (dcr_axum::router(test.engine()), dcr_axum::admin_router(&test));
+        let ask = |path| get_with(path, Some(HeaderValue::from_static("Bearer 0123456789abcdef0123456789abcdef")));
+        assert_eq!(send(&public, ask("/oauth/admin/api/v1/users")).await.0, here);
+        let (status, headers, _) = send(&wall, ask("/oauth/admin/api/v1/users?limit=1")).await;
+        assert_eq!((status, headers["content-type"].to_str().unwrap()), (StatusCode::OK, "application/json"));
+        for path in ["/oauth/admin/api/v1", "/oauth/admin/api/v1/", "/oauth/admin/api/v1/users/a/b/c"] {
+            let (status, headers, _) = send(&wall, ask(path)).await;
+            let problem = headers["content-type"].to_str().unwrap();
+            assert_eq!((status, problem), (StatusCode::NOT_FOUND, "application/problem+json"), "{path}");
+        }
+        assert_eq!(send(&wall, ask("/oauth/token")).await.0, StatusCode::NOT_FOUND);
+    }
 }

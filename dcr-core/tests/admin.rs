@@ -266,6 +266,7 @@ async fn what_is_revoked_or_blocked_is_over_at_once_and_on_the_record() {
     let why = json!({ "reason": "incident 4711" });
     let levels = ["session", "connection", "user", "client_id", "platform"];
     for level in levels {
+        world.test.clock().advance(Duration::from_secs(60));
         let ada = world.sign_in(&id, P, "Ada").await;
         assert!(world.accepts(&ada.access).await);
         let claims = claims(&ada.access);
@@ -281,6 +282,7 @@ async fn what_is_revoked_or_blocked_is_over_at_once_and_on_the_record() {
             "client_id" => ("client-ids".to_owned(), json!({ "client_id": id, "reason": "incident 4711" })),
             _ => ("platforms".to_owned(), json!({ "platform": "claude-web", "reason": "incident 4711" })),
         };
+        world.test.clock().advance(Duration::from_secs(1));
         assert_eq!(done(&world, &format!("{path}/revoke"), &sent).await, json!({ "ended_sessions": 1 }), "{level}");
         assert!(!world.accepts(&ada.access).await, "{level}");
         let event = read(&world, "events?limit=1").await["items"][0].clone();
@@ -290,6 +292,7 @@ async fn what_is_revoked_or_blocked_is_over_at_once_and_on_the_record() {
             assert_problem(&post(&world, &format!("{path}/block"), &why).await, 404, "not_found");
             continue;
         }
+        world.test.clock().advance(Duration::from_secs(1));
         assert_eq!(done(&world, &format!("{path}/block"), &sent).await, json!({ "ended_sessions": 0 }));
         let kind = read(&world, "events?limit=1").await["items"][0]["kind"].clone();
         assert_eq!(kind, "blocked");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{BearerLayer, InspectedBody, MAX_BODY, Principal, ScopeSet};
+use dcr_core::{AdminAccess, BearerLayer, InspectedBody, MAX_BODY, Principal, ScopeSet};
 use dcr_warp::RequestBody;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::{Body, Frame};
@@ -473,4 +473,34 @@ async fn an_event_stream_flows_at_once_and_ends_when_its_client_goes_away() {
     drop(client);
     is_dropped(told).await;
     server.abort();
+}
+
+#[tokio::test]
+async fn the_admin_api_is_served_where_it_is_mounted_and_nowhere_else() {
+    const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+    for (apart, here) in [(false, StatusCode::OK), (true, StatusCode::NOT_FOUND)] {
+        let access = AdminAccess::token(TOKEN).unwrap();
+        let access = if apart { access.apart() } else { access };
+        let test = TestEngine::with(|builder| builder.admin(access)).await;
+        let ask = |path: &str| {
+            let request = Request::get(path).header("authorization", format!("Bearer {TOKEN}"));
+            request.body(full("")).unwrap()
+        };
+        let public = answer(dcr_warp::routes(test.engine()), ask("/oauth/admin/api/v1/users")).await;
+        assert_eq!(public.status(), here);
+        let wall = dcr_warp::admin_routes(&test);
+        let users = answer(wall.clone(), ask("/oauth/admin/api/v1/users?limit=1")).await;
+        assert_eq!(
+            (users.status(), &users.headers()["content-type"]),
+            (StatusCode::OK, &"application/json".parse().unwrap())
+        );
+        for path in ["/oauth/admin/api/v1", "/oauth/admin/api/v1/", "/oauth/admin/api/v1/users/a/b/c"] {
+            let missing = answer(wall.clone(), ask(path)).await;
+            assert_eq!(
+                (missing.status(), text(&missing).contains("\"code\":\"not_found\"")),
+                (StatusCode::NOT_FOUND, true)
+            );
+        }
+        assert_eq!(answer(wall.clone(), ask("/oauth/token")).await.status(), StatusCode::NOT_FOUND);
+    }
 }

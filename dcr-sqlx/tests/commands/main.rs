@@ -45,6 +45,8 @@ on_sqlite! {
     nothing_ends_without_a_yes_and_everything_that_is_named_ends_with_it
     an_address_of_two_people_ends_neither
     a_sweep_takes_what_is_long_over_and_waits_for_a_recovery
+    the_record_is_asked_by_what_it_says_and_swept_when_it_is_old
+    a_person_is_forgotten_and_a_receipt_is_printed
     the_doctor_says_what_is_wrong_and_what_to_do
     a_recovery_ends_again_what_was_ended_and_opens_the_window
     clients_are_pinned_changed_and_taken_away

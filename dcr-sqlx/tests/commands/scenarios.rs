@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use dcr_core::record::EventKind;
+use dcr_core::record::{EventKind, FunnelCount, Step};
+use dcr_core::session::EventId;
 use dcr_core::store::{EventQuery, Target};
-use dcr_core::{ClientId, Clock as _, Operator, SystemClock, SystemRandom};
+use dcr_core::{ClientId, Clock as _, Operator, Platform, SystemClock, SystemRandom, Timestamp};
 use serde_json::Value;
 
 use super::dcr::{Dcr, is_alive, person, sign_in};
@@ -156,6 +157,79 @@ pub(crate) async fn a_sweep_takes_what_is_long_over_and_waits_for_a_recovery(dcr
     assert_eq!(dcr.prints(&["sweep"]), "deleted 1100 sessions\n");
     assert_eq!(store.counts().await.unwrap().sessions, 1);
     assert!(is_alive(&*store, &alive).await);
+}
+
+pub(crate) async fn the_record_is_asked_by_what_it_says_and_swept_when_it_is_old(dcr: Dcr) {
+    let store = dcr.store().await;
+    let ada = person("ada");
+    sign_in(&*store, &ada, "cursor", "client-1", LONG_AGO).await;
+    let session = sign_in(&*store, &ada, "cursor", "client-2", NOW).await;
+    dcr.prints(&["block", "client-id", "client-2", "--yes", "--reason", "abuse"]);
+    let mut refused = store.events(&EventQuery { limit: 1, ..EventQuery::default() }).await.unwrap().remove(0);
+    refused.id = EventId::from_bytes([7; 16]);
+    (refused.kind, refused.reference) = (EventKind::Refused, "7KA2-001X".parse().ok());
+    store.record(refused).await.unwrap();
+
+    let lines = |arguments: &[&str]| dcr.prints(&[&["events"], arguments].concat()).lines().count();
+    assert_eq!(lines(&[]), 4);
+    let blocked = dcr.prints(&["events", "--kind", "blocked"]);
+    assert!(blocked.contains(r#""reason":"abuse""#) && blocked.contains(r#""actor":"command""#), "{blocked}");
+    let found = dcr.prints(&["events", "--reference", "7ka2oo1x"]);
+    assert!(found.contains(r#""reference":"7KA2-001X""#), "people copy it as they read it: {found}");
+    for (arguments, expected) in [
+        (&["--client-id", "client-2"][..], 2),
+        (&["--reason", "abuse"], 2),
+        (&["--reason", "Abuse"], 0),
+        (&["--platform", "cursor"], 0),
+        (&["--until", "2020-01-01T00:00:00Z"], 0),
+        (&["--since", "2020-01-01T00:00:00Z", "--kind", "signed_in"], 2),
+        (&[session.id.to_string().as_str()], 1),
+        (&[ada.id.as_str()], 2),
+    ] {
+        assert_eq!(lines(arguments), expected, "{arguments:?}");
+    }
+    dcr.refuses(&["events", "--kind", "forgiven"], 2, "no kind of event");
+    dcr.refuses(&["events", "--reference", "?"], 2, "not an id");
+
+    let hour = Timestamp::from_unix_seconds(SystemClock.now().unix_seconds() / 3_600 * 3_600);
+    let count = |platform, count| FunnelCount {
+        hour,
+        platform: Platform::named(platform),
+        step: Step::Authorize,
+        outcome: "ok".to_owned(),
+        count,
+    };
+    store.add_counts(&[count("cursor", 40), count("other", 1)]).await.unwrap();
+    let funnel = dcr.prints(&["funnel"]);
+    assert!(funnel.contains("cursor") && funnel.contains("40"), "{funnel}");
+    assert_eq!(dcr.json(&["funnel", "--json"]).as_array().unwrap().len(), 2);
+    assert!(dcr.prints(&["funnel", "--until", "2020-01-01T00:00:00Z"]).contains("nothing was counted"));
+
+    assert!(!dcr.prints(&["sweep"]).contains("event"), "400 days are not over");
+    assert!(dcr.prints(&["sweep", "--event-retention", "30"]).contains("deleted 1 event"));
+    assert_eq!(lines(&[]), 3);
+    dcr.refuses(&["sweep", "--event-retention", "0"], 2, "forever");
+}
+
+pub(crate) async fn a_person_is_forgotten_and_a_receipt_is_printed(dcr: Dcr) {
+    let store = dcr.store().await;
+    let (ada, bob) = (person("ada"), person("bob"));
+    let session = sign_in(&*store, &ada, "cursor", "client-1", NOW).await;
+    let of_bob = sign_in(&*store, &bob, "cursor", "client-1", NOW).await;
+    dcr.refuses(&["erase", "ada@dev.example"], 2, "--yes");
+    assert!(dcr.prints(&["erase", "ada@dev.example", "--dry-run"]).contains("would erase"));
+    assert!(is_alive(&*store, &session).await, "asking changes nothing");
+    let receipt = dcr.json(&["erase", "ada@dev.example", "--yes", "--reason", "asked for it"]);
+    assert_eq!((&receipt["user_id"], &receipt["sessions"]), (&Value::from(ada.id.as_str()), &Value::from(1)));
+    assert_eq!((&receipt["actor"], &receipt["events"]), (&Value::from("command"), &Value::from(1)));
+    assert_eq!(store.session(session.id).await.unwrap(), None);
+    assert!(is_alive(&*store, &of_bob).await);
+    assert_eq!(dcr.prints(&["users", "ada@dev.example"]), "nobody found\n");
+    let record = dcr.prints(&["events"]);
+    assert!(!record.contains(ada.id.as_str()) && record.contains(r#""kind":"erased""#), "{record}");
+    let marker = receipt["marker"].as_str().unwrap();
+    assert_eq!(dcr.prints(&["events", marker]).lines().count(), 2);
+    assert!(dcr.prints(&["erase", ada.id.as_str(), "--yes"]).contains("nothing is known"));
 }
 
 pub(crate) async fn the_doctor_says_what_is_wrong_and_what_to_do(dcr: Dcr) {

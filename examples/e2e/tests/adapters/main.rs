@@ -634,3 +634,55 @@ async fn clients_in_web_pages_reach_the_mcp_server() {
     assert!(opened.header("access-control-expose-headers").unwrap().contains("Mcp-Session-Id"));
     report(pair, 4);
 }
+
+/// The admin API, on both: below its path everything is answered, by the bytes of the path as they came.
+#[tokio::test]
+async fn the_admin_api() {
+    let mut pair = Pair::start().await;
+    let ada = pair.sign_in("Ada", &["mcp"]).await;
+    let base = "/oauth/admin/api/v1";
+    let bearer = format!("Bearer {}", pair::ADMIN_TOKEN);
+    let user = ada.principal().user_id().to_string();
+    let own = |method: &str, path: &str| Raw::new(method, &format!("{base}{path}")).header("Authorization", &bearer);
+    let paths = [
+        "".to_owned(),
+        "/".to_owned(),
+        "//".to_owned(),
+        "/openapi.json".to_owned(),
+        "/users".to_owned(),
+        "/users/".to_owned(),
+        "/users?q=ada&limit=1".to_owned(),
+        "/users?q=%ff".to_owned(),
+        "/users?colour=red".to_owned(),
+        "/%75sers".to_owned(),
+        "/users/%2e%2e/users".to_owned(),
+        format!("/users/{user}"),
+        format!("/users/{user}/connections"),
+        format!("/users/{user}/timeline"),
+        format!("/users/{user}/block"),
+        "/events?kind=signed_in".to_owned(),
+        "/events.jsonl".to_owned(),
+        "/funnel".to_owned(),
+        "/platforms".to_owned(),
+        "/client-ids?client_id=https%3A%2F%2Fa.example%2Fb".to_owned(),
+        "/references/0000-0000".to_owned(),
+    ];
+    for path in &paths {
+        for method in METHODS {
+            pair.ask(own(method, path)).await;
+            pair.ask(own(method, path).header("Content-Type", "application/json").body(r#"{"reason":"a test"}"#)).await;
+            pair.ask(Raw::new(method, &format!("{base}{path}")).header("Origin", "https://app.example")).await;
+        }
+    }
+    assert_eq!(pair.ask(own("GET", "/users")).await.status(), 200);
+    assert_eq!(pair.ask(Raw::get(&format!("{base}x"))).await.status(), 404, "the framework's");
+    let block = format!("/users/{user}/revoke");
+    for body in ["", "{}", r#"{"reason":"a test"}"#, r#"{"reason":"a","b":1}"#] {
+        pair.ask(own("POST", &block).body(body)).await;
+        pair.ask(own("POST", &block).header("Content-Type", "application/json").body(body)).await;
+        pair.ask(own("POST", &block).header("Content-Type", "application/json; charset=utf-8").body(body)).await;
+    }
+    let large = "x".repeat(100_000);
+    pair.ask(own("POST", &block).header("Content-Type", "application/json").body(large)).await;
+    report(pair, 300);
+}

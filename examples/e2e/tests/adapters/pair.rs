@@ -10,7 +10,7 @@ use axum::body::{Body as AxumBody, Bytes};
 use axum::http::{Request, Response};
 use axum::routing::any;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{AuthMethod, ClientId, InspectedBody, PreRegistered, Principal, ScopeSet, Theme};
+use dcr_core::{AdminAccess, AuthMethod, ClientId, InspectedBody, PreRegistered, Principal, ScopeSet, Theme};
 use dcr_e2e::raw::{Answer, Raw, ask, exchange};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::ServerHandler;
@@ -29,6 +29,9 @@ pub(crate) const SESSION: &str = "{session}";
 /// A logo of a line break and a letter that is not ASCII: bytes are bytes.
 pub(crate) const LOGO: &str =
     "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 1 1'>\r\n<title>\u{e9}</title></svg>";
+
+/// What the admin API asks for.
+pub(crate) const ADMIN_TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// An MCP server with nothing in it.
 #[derive(Clone)]
@@ -77,7 +80,7 @@ impl Server {
         let theme = Theme::new().name("Example Corp").logo(LOGO).colour("#0b6e4f");
         let test = TestEngine::with(|builder| {
             let builder = builder.resource_server("rs", "rs-secret").manage_registrations(true);
-            builder.client(job.client_credentials()).theme(theme)
+            builder.client(job.client_credentials()).theme(theme).admin(AdminAccess::token(ADMIN_TOKEN).unwrap())
         })
         .await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
