@@ -73,9 +73,13 @@ impl Site {
 
     /// The same in a session that is open.
     pub async fn whoami_in(&self, token: &str, session: &str) -> Value {
-        let answer = self.mcp(token, Some(session), &call("whoami")).await.expect(200);
-        let message = last_event(&answer.body);
-        message["result"]["structuredContent"].clone()
+        self.call_in(token, session, "whoami").await["result"]["structuredContent"].clone()
+    }
+
+    /// What a tool without arguments says in a session that is open: the whole message, a result or an error.
+    pub async fn call_in(&self, token: &str, session: &str, tool: &str) -> Value {
+        let answer = self.mcp(token, Some(session), &call(tool)).await.expect(200);
+        last_event(&answer.body)
     }
 }
 

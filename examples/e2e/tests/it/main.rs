@@ -10,3 +10,4 @@ mod restart;
 mod rmcp_client;
 mod step_up;
 mod tool_reading;
+mod upstream_tokens;
