@@ -97,7 +97,9 @@ fn check_upstream_scopes(mut scopes: Vec<String>) -> Result<Vec<String>, &'stati
         return Err("an upstream scope has characters that RFC 6749 forbids");
     }
     if scopes.iter().any(|scope| matches!(scope.as_str(), "openid" | "profile" | "email" | "offline_access")) {
-        return Err("openid, profile, email and offline_access are asked for anyway: leave them out of the upstream scopes");
+        return Err(
+            "openid, profile, email and offline_access are asked for anyway: leave them out of the upstream scopes",
+        );
     }
     scopes.sort_unstable();
     scopes.dedup();

@@ -285,8 +285,14 @@ fn i_14_configurations_and_credentials_are_redacted() {
 
 #[test]
 fn i_14_what_is_said_to_the_provider_and_by_it_is_redacted() {
-    let request =
-        LoginRequest { callback: "https://x", state: NEEDLE, nonce: NEEDLE, verifier: NEEDLE, select_account: true, upstream_scopes: &[] };
+    let request = LoginRequest {
+        callback: "https://x",
+        state: NEEDLE,
+        nonce: NEEDLE,
+        verifier: NEEDLE,
+        select_account: true,
+        upstream_scopes: &[],
+    };
     hidden(&request, &[]);
     hidden(&LoginAnswer { code: NEEDLE, issuer: None, callback: "https://x", nonce: NEEDLE, verifier: NEEDLE }, &[]);
     hidden(&LoginError { error: "access_denied", description: NEEDLE }, &[]);

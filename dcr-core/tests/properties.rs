@@ -399,7 +399,14 @@ fn i_14_debug_shows_no_secret() {
             ),
             format!(
                 "{:?}",
-                LoginRequest { callback: "c", state: HIDDEN, nonce: HIDDEN, verifier: HIDDEN, select_account: true, upstream_scopes: &[] }
+                LoginRequest {
+                    callback: "c",
+                    state: HIDDEN,
+                    nonce: HIDDEN,
+                    verifier: HIDDEN,
+                    select_account: true,
+                    upstream_scopes: &[]
+                }
             ),
             format!("{:?}", LoginAnswer { code: HIDDEN, issuer: None, callback: "c", nonce: HIDDEN, verifier: HIDDEN }),
             format!(

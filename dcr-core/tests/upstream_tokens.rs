@@ -83,7 +83,8 @@ const MAIL: &str = "https://mcp.example/mail";
 async fn engine(provider: &Arc<Provider>, change: impl FnOnce(DcrEngineBuilder) -> DcrEngineBuilder) -> TestEngine {
     let provider = Arc::clone(provider) as Arc<dyn IdentityProvider>;
     TestEngine::with(|builder| {
-        let mail = Resource::new("/mail", "Mail").scope("mail", "Read mail").upstream_scopes(["User.Read", "Mail.Read"]);
+        let mail =
+            Resource::new("/mail", "Mail").scope("mail", "Read mail").upstream_scopes(["User.Read", "Mail.Read"]);
         change(builder.provider(provider).resource(mail))
     })
     .await
@@ -139,7 +140,9 @@ async fn a_login_asks_for_the_resources_scopes_and_offline_access_and_never_for_
     let provider = Arc::new(Provider::default());
     let asked = Arc::clone(&provider);
     let world = World::with(|builder| {
-        builder.provider(asked).resource(Resource::new("/graph", "Graph").scope("graph", "x").upstream_scopes(["User.Read"]))
+        builder
+            .provider(asked)
+            .resource(Resource::new("/graph", "Graph").scope("graph", "x").upstream_scopes(["User.Read"]))
     })
     .await;
     let id = world.public_client(&[P]).await;

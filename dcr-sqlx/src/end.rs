@@ -1,7 +1,7 @@
 //! The transactions that end sessions: revocations and blocks.
 
-use dcr_core::record::Event;
 use dcr_core::Timestamp;
+use dcr_core::record::Event;
 use dcr_core::session::SessionId;
 use dcr_core::store::{BlockKind, Ending, StoreError, Target};
 

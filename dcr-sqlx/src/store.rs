@@ -382,7 +382,8 @@ impl<DB: Dialect> SqlStore<DB> {
             }
         }
         transaction.execute(DB::SQL.sweep_used, values![before, limit.saturating_mul(10)]).await?;
-        let idle = transaction.fetch(DB::SQL.hold_idle_upstream_tokens, values![before, before], Columns::user_id).await?;
+        let idle =
+            transaction.fetch(DB::SQL.hold_idle_upstream_tokens, values![before, before], Columns::user_id).await?;
         if !idle.is_empty() {
             transaction.execute(DB::SQL.drop_idle_upstream_tokens, values![before, before]).await?;
         }

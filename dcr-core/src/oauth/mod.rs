@@ -20,5 +20,5 @@ pub(crate) mod stored;
 pub(crate) mod token;
 pub(crate) mod transaction;
 
-pub(crate) use self::scope::{OFFLINE_ACCESS, ScopeHierarchy};
 pub use self::scope::ScopeSet;
+pub(crate) use self::scope::{OFFLINE_ACCESS, ScopeHierarchy};

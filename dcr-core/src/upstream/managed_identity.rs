@@ -103,7 +103,8 @@ impl ManagedIdentity {
             _ => return Err(wrong(&format!("it answers {status}; is the identity assigned to this machine?"))),
         }
         // The body holds a token: nothing of it is repeated.
-        let answer: Answer = serde_json::from_slice(response.body()).map_err(|_| busy("an unreadable answer".to_owned()))?;
+        let answer: Answer =
+            serde_json::from_slice(response.body()).map_err(|_| busy("an unreadable answer".to_owned()))?;
         let seconds = answer.expires_on.as_i64().or_else(|| answer.expires_on.as_str()?.parse().ok());
         let until = seconds.map_or_else(|| self.clock.now(), Timestamp::from_unix_seconds);
         Ok((UpstreamSecret::new(answer.access_token), until))

@@ -13,7 +13,6 @@ use crate::seal::{KeyRing, Purpose, digest};
 use crate::session::UserId;
 use crate::store::{PutUpstreamToken, StoredUpstreamToken, UpstreamTokenKey};
 
-
 /// The life of an access token whose provider does not say how long it lives.
 const UNSAID_LIFE: Duration = Duration::from_secs(5 * 60);
 /// The last part of an access token's life, in which it is not handed out if there may be another: whoever gets it must have

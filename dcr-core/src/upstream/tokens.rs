@@ -24,7 +24,9 @@ use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
 use crate::record::EventKind;
 use crate::session::{Principal, UserId};
-use crate::store::{Ending, PutUpstreamToken, StoreError, StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey};
+use crate::store::{
+    Ending, PutUpstreamToken, StoreError, StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey,
+};
 
 /// Longer than a provider may take for its documents and a token together (10 s each), and two replicas' clocks may differ.
 const LEASE: Duration = Duration::from_secs(30);

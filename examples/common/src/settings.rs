@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use dcr_core::upstream::{
-    Admission, ClientCertificate, EntraConfig, ManagedIdentity, OidcConfig, OidcSecret, Recheck, ReqwestFetch, UpstreamCredential,
+    Admission, ClientCertificate, EntraConfig, ManagedIdentity, OidcConfig, OidcSecret, Recheck, ReqwestFetch,
+    UpstreamCredential,
 };
 use dcr_core::{
     AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret, SystemClock, Theme,
@@ -357,8 +358,7 @@ fn secret_list(variable: &str, text: &str) -> Result<Vec<Secret>, Failure> {
 
 fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
     let entra = [("DCR_AZURE_TENANT_ID", &options.azure_tenant_id), ("DCR_AZURE_CLIENT_ID", &options.azure_client_id)];
-    let credentials =
-        [&options.azure_client_secret, &options.azure_certificate, &options.azure_managed_identity];
+    let credentials = [&options.azure_client_secret, &options.azure_certificate, &options.azure_managed_identity];
     let oidc = [("DCR_OIDC_ISSUER", &options.oidc_issuer), ("DCR_OIDC_CLIENT_ID", &options.oidc_client_id)];
     let has_entra = options.azure_authority.is_some()
         || entra.iter().any(|(_, value)| value.is_some())

@@ -36,8 +36,14 @@ fn browser() -> reqwest::Client {
 
 /// Logs `user` in with `fault` picked for this login; answers the callback's code.
 async fn code(provider: &OidcProvider, user: &str, fault: Option<Fault>) -> String {
-    let request =
-        LoginRequest { callback: CALLBACK, state: "st-1", nonce: "n-1", verifier: VERIFIER, select_account: true, upstream_scopes: &[] };
+    let request = LoginRequest {
+        callback: CALLBACK,
+        state: "st-1",
+        nonce: "n-1",
+        verifier: VERIFIER,
+        select_account: true,
+        upstream_scopes: &[],
+    };
     let url = provider.login_url(request).await.unwrap();
     let mut form = format!("user={user}");
     if let Some(fault) = fault {
@@ -199,8 +205,14 @@ async fn a_provider_that_calls_itself_otherwise_is_a_configuration_error() {
     let idp = idp().await;
     let config = OidcConfig::new(format!("{}/", idp.issuer()), idp.client_id()).secret(idp.client_secret());
     let provider = OidcProvider::new(config, Arc::new(ReqwestFetch::new().unwrap()), Arc::new(SystemClock)).unwrap();
-    let request =
-        LoginRequest { callback: CALLBACK, state: "s", nonce: "n", verifier: VERIFIER, select_account: false, upstream_scopes: &[] };
+    let request = LoginRequest {
+        callback: CALLBACK,
+        state: "s",
+        nonce: "n",
+        verifier: VERIFIER,
+        select_account: false,
+        upstream_scopes: &[],
+    };
     assert_eq!(provider.login_url(request).await.unwrap_err().fault(), UpstreamFault::Configuration);
     // Nobody there at all: transient.
     let gone = format!("http://127.0.0.1:{}", free_port());
@@ -291,7 +303,10 @@ async fn up_08_a_managed_identity_is_asked_for_an_assertion_that_is_kept_until_i
         sign_in(&provider, user, None).await.unwrap();
     }
     let counters = idp.counters();
-    assert_eq!((counters.token_param("client_secret"), counters.token_param("client_assertion")), (None, Some(ASSERTION)));
+    assert_eq!(
+        (counters.token_param("client_secret"), counters.token_param("client_assertion")),
+        (None, Some(ASSERTION))
+    );
     let asked = asked.lock().unwrap().clone();
     assert_eq!(asked, ["api-version=2018-02-01&resource=api%3A%2F%2FAzureADTokenExchange&client_id=identity-1"]);
 }
@@ -300,7 +315,8 @@ async fn up_08_a_managed_identity_is_asked_for_an_assertion_that_is_kept_until_i
 #[tokio::test]
 async fn up_08_trouble_with_a_managed_identity_is_told_apart() {
     let idp = idp().await;
-    for (path, fault) in [("gone", UpstreamFault::Busy), ("metadata/identity/oauth2/token", UpstreamFault::Configuration)]
+    for (path, fault) in
+        [("gone", UpstreamFault::Busy), ("metadata/identity/oauth2/token", UpstreamFault::Configuration)]
     {
         let (url, _) = metadata_service("not registered").await;
         let url = url.replace("metadata/identity/oauth2/token", path);

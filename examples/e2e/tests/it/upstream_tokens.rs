@@ -113,9 +113,8 @@ fn certificate() -> (Vec<u8>, Vec<u8>, String) {
     let key = KeyPair::generate_for(&PKCS_RSA_SHA256).expect("a key");
     let params = CertificateParams::new(vec!["dcr.example".to_owned()]).expect("names");
     let certificate = params.self_signed(&key).expect("a certificate");
-    let pem = |label: &str, der: &[u8]| {
-        format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
-    };
+    let pem =
+        |label: &str, der: &[u8]| format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der));
     let text = pem("CERTIFICATE", certificate.der()) + &pem("PRIVATE KEY", &key.serialize_der());
     (certificate.der().to_vec(), key.public_key_raw().to_vec(), text)
 }
