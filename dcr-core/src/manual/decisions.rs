@@ -204,6 +204,9 @@
 //! ID, which does not revoke it. A provider that rotates strictly refuses it, and maybe all that it gave: then the person
 //! signs in again. Writing first and asking later is not possible, so it is this or a second store.
 //!
+//! What an older secret of the ring sealed opens until that is retired; a refresh seals it anew. Then, or with the secret
+//! lost, the person signs in again and nothing else is lost; the row is left alone, for a replica that has the secret.
+//!
 //! What a provider's refusal means is typed: the grant is dead, or wants the person (the row goes, sign in again); the person
 //! is disabled or gone (their sessions end, with the reason on record); consent is missing; our own credentials are wrong (an
 //! alarm for the operator); everything else is trouble that passes. Trouble is never the user's fault and never ends anything.
