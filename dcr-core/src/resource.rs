@@ -135,6 +135,11 @@ impl ValidResource {
             return Err(wrong("it has words for a scope that it does not have; add the scope with `scope(..)`"));
         }
         let upstream_scopes = check_upstream_scopes(resource.upstream_scopes).map_err(wrong)?;
+        if path.is_none() && !upstream_scopes.is_empty() {
+            return Err(wrong(
+                "it runs elsewhere, where nobody could ask for its upstream tokens: leave its upstream scopes out",
+            ));
+        }
         Ok(Self {
             upstream_scopes,
             uri,
@@ -256,6 +261,8 @@ mod tests {
         assert!(with(&[]).unwrap().upstream_scopes.is_empty());
         assert!(with(&["offline_access"]).unwrap_err().contains("anyway"));
         assert!(with(&["two words"]).unwrap_err().contains("RFC 6749"));
+        let elsewhere = Resource::elsewhere("https://tools.example/mcp", "x").scope("mcp", "x");
+        assert!(valid(elsewhere.upstream_scopes(["User.Read"])).unwrap_err().contains("elsewhere"));
     }
 
     #[test]

@@ -292,6 +292,49 @@ async fn a_lease_whose_holder_died_lapses_and_the_old_refresh_token_does() {
     assert_eq!(secret(&engine, &ada).await.as_deref(), Ok("upstream-access-1"));
 }
 
+/// The first server's lease lapsed while it waited for the provider, which takes a refresh token once.
+#[tokio::test]
+async fn whoever_is_refused_because_another_was_faster_takes_what_the_other_got() {
+    let provider = Arc::new(Provider::default());
+    let engine = engine(&provider, |builder| builder).await;
+    let ada = signed_in(&engine, "Ada").await;
+    engine.clock().advance(HOUR);
+    let go = Arc::new(Notify::new());
+    *provider.held.lock().unwrap() = Some(Arc::clone(&go));
+    let (slow, principal) = (engine.engine(), ada.clone());
+    let slow =
+        tokio::spawn(async move { slow.upstream_token(&principal).await.map(|token| token.secret().to_owned()) });
+    while provider.refreshes() == 0 {
+        tokio::task::yield_now().await;
+    }
+    // Another server, which has turns of its own.
+    let other = {
+        let store = engine.engine().store().clone();
+        self::engine(&provider, |builder| builder.store(store)).await
+    };
+    *provider.held.lock().unwrap() = None;
+    other.clock().advance(HOUR + MINUTE);
+    assert_eq!(secret(&other, &ada).await.as_deref(), Ok("upstream-access-1"));
+    provider.fails(UpstreamFault::GrantDead);
+    go.notify_one();
+    assert_eq!(slow.await.unwrap().as_deref(), Ok("upstream-access-1"));
+    assert_eq!(rows(engine.memory()).await, 1);
+}
+
+#[tokio::test]
+async fn a_server_without_the_secret_leaves_the_row_to_those_that_have_it() {
+    let provider = Arc::new(Provider::default());
+    let store = Arc::new(MemoryStore::new());
+    let with = |seed: u8| {
+        let (store, secret) = (Arc::clone(&store) as Arc<dyn Store>, dcr_core::Secret::from_bytes([seed; 32]));
+        |builder: DcrEngineBuilder| builder.store(store).secrets(vec![secret], vec![])
+    };
+    let (one, two) = (engine(&provider, with(1)).await, engine(&provider, with(2)).await);
+    let ada = signed_in(&one, "Ada").await;
+    assert_eq!(secret(&two, &ada).await, Err(UpstreamTokenError::SignInAgain));
+    assert_eq!(secret(&one, &ada).await.as_deref(), Ok("upstream-access-0"));
+}
+
 /// A store that loses one write: it happens not, and the answer is an error.
 #[derive(Debug)]
 struct Losing {

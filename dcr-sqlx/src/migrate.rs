@@ -186,7 +186,10 @@ pub(crate) fn pending(
 /// open a new database at once the second finds the tables made.
 #[cfg(feature = "sqlite")]
 pub(crate) async fn sqlite(pool: &sqlx::Pool<sqlx::Sqlite>, tables: Tables) -> Result<(), OpenError> {
-    let ours = migrations!("sqlite": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record", 6 "0006_membership");
+    let ours = migrations!(
+        "sqlite": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record",
+        6 "0006_membership"
+    );
     match tables {
         #[cfg(feature = "cli")]
         Tables::AsTheyAre => {

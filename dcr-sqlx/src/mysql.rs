@@ -114,7 +114,12 @@ fn refusal(error: &dyn sqlx::error::DatabaseError) -> Refusal {
 /// Definitions cannot be rolled back, so a migration is noted when all of it was done, and one that was cut off is run
 /// again from its beginning.
 async fn migrate(connection: &mut MySqlConnection, tables: Tables) -> Result<(), OpenError> {
-    let ours = || migrations!("mysql": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record", 6 "0006_membership");
+    let ours = || {
+        migrations!(
+            "mysql": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record",
+            6 "0006_membership"
+        )
+    };
     match tables {
         #[cfg(feature = "cli")]
         Tables::AsTheyAre => return crate::migrate::expect(ours(), seen(connection).await),

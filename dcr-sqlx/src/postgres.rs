@@ -127,7 +127,12 @@ async fn begin(connection: &mut PgConnection) -> Result<&'static str, OpenError>
 
 /// In one transaction behind a lock, if there is anything to do: a user who may not make tables may use them.
 async fn migrate(connection: &mut PgConnection, tables: Tables) -> Result<(), OpenError> {
-    let ours = || migrations!("postgres": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record", 6 "0006_membership");
+    let ours = || {
+        migrations!(
+            "postgres": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record",
+            6 "0006_membership"
+        )
+    };
     match tables {
         #[cfg(feature = "cli")]
         Tables::AsTheyAre => return crate::migrate::expect(ours(), seen(connection).await),

@@ -47,7 +47,13 @@
 //! issuer, tenant and object id, never an e-mail address. *Default:* the tenant that the operator named, personal accounts
 //! by name only.
 //!
-//! *Make the upstream token useful* (UP-5). It is not handed out, and is no access token here.
+//! *Make the upstream token useful* (UP-5, I-9). It is not handed out, and is no access token here. It is kept only where the
+//! operator gave a resource upstream scopes, sealed with the user, the application and the scope set as associated data, so
+//! that a row that is copied to another user does not open. The server's own tools get it, for the person who calls and the
+//! scopes of the resource that was called, while that session lives. *Default:* nothing is asked for, and nothing kept.
+//!
+//! *Go on after being dismissed* (UP-7). Sessions end at their absolute life, or by an operator; with a recheck at the
+//! refresh after the provider disabled the account. *Default:* no recheck.
 //!
 //! # Codes and tokens
 //!

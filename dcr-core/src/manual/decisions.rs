@@ -188,6 +188,37 @@
 //!
 //! The keys that bind MCP sessions are this process's own, since the issuer's secret has no business elsewhere.
 //!
+//! # What is kept of the provider's tokens
+//!
+//! Nothing, unless an operator gave a resource upstream scopes or asked for a recheck: then a login asks for these scopes and
+//! `offline_access`, and nothing else of it changes. They belong to the person, so there is one row for each user, application
+//! and scope set, however many clients and devices; it goes in the transaction that ends the last session, or with the sweep
+//! (a day later) if that lapsed by itself. Nobody can use it in between, since only a living session gets anything.
+//!
+//! One of all who need a token refreshes it: within a process by turns, between processes by a lease, which is a
+//! compare-and-swap on the row that lapses after 30 s. Whoever waits reads the row again, every 20 ms at first. There is no
+//! copy in memory: a read for each call of a tool costs little beside the call to the provider that follows, and a person who
+//! was signed out elsewhere gets nothing at once. A provider that is down is asked once for all who wait, not once for each.
+//!
+//! Each refresh brings a new refresh token, and a database that fails just then loses it. The old one does as well at Entra
+//! ID, which does not revoke it. A provider that rotates strictly refuses it, and maybe all that it gave: then the person
+//! signs in again. Writing first and asking later is not possible, so it is this or a second store.
+//!
+//! What an older secret of the ring sealed opens until that is retired; a refresh seals it anew. Then, or with the secret
+//! lost, the person signs in again and nothing else is lost; the row is left alone, for a replica that has the secret.
+//!
+//! What a provider's refusal means is typed: the grant is dead, or wants the person (the row goes, sign in again); the person
+//! is disabled or gone (their sessions end, with the reason on record); consent is missing; our own credentials are wrong (an
+//! alarm for the operator); everything else is trouble that passes. Trouble is never the user's fault and never ends anything.
+//!
+//! # Rechecks are off, and happen at refresh
+//!
+//! A recheck makes the login's provider a part of each refresh, needs `offline_access`, which some organisations have to
+//! consent to, and is judged by Conditional Access against this server's own address. That is for an operator to want. It
+//! happens at refresh and not at each request because that is where a session is prolonged; the bound is the life of an
+//! access token (15 minutes) and the interval. A provider that does not answer lets sessions go on for one more hour, and
+//! then answers 503: an hour is longer than most outages, and shorter than a dismissed person should have.
+//!
 //! # MCP session ids carry a MAC
 //!
 //! The guard rewrites `Mcp-Session-Id`: what leaves is the server's own id and a MAC over it, user, client and resource.

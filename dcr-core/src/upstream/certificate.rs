@@ -4,8 +4,8 @@ use std::fmt;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{KeyPair as _, RSA_PSS_SHA256, RsaKeyPair};
-use rustls_pki_types::pem::PemObject as _;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::clock::Timestamp;
@@ -51,11 +51,13 @@ impl ClientCertificate {
     /// [`CertificateError`] says what is wrong with it. That the certificate has expired is none: the provider says so, and
     /// [`ClientCertificate::not_after`] beforehand.
     pub fn from_pem(pem: &[u8]) -> Result<Self, CertificateError> {
-        let certificate = CertificateDer::from_pem_slice(pem).map_err(|_| CertificateError::NoCertificate)?;
-        let key = match PrivateKeyDer::from_pem_slice(pem).map_err(|_| CertificateError::NoKey)? {
-            PrivateKeyDer::Pkcs8(key) => RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()),
-            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der()),
-            _ => return Err(CertificateError::Key),
+        let pem = String::from_utf8_lossy(pem);
+        let certificate = section(&pem, "CERTIFICATE").ok_or(CertificateError::NoCertificate)?;
+        let key = match (section(&pem, "PRIVATE KEY"), section(&pem, "RSA PRIVATE KEY")) {
+            (Some(key), _) => RsaKeyPair::from_pkcs8(&key),
+            (None, Some(key)) => RsaKeyPair::from_der(&key),
+            (None, None) if pem.contains("PRIVATE KEY-----") => return Err(CertificateError::Key),
+            (None, None) => return Err(CertificateError::NoKey),
         };
         let key = key.ok().filter(|key| key.public_modulus_len() >= 256).ok_or(CertificateError::Key)?;
         let validity = Validity::read(&certificate).ok_or(CertificateError::Certificate)?;
@@ -106,6 +108,13 @@ impl fmt::Debug for ClientCertificate {
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
     }
+}
+
+/// The contents of the first section of a PEM text that has this label (RFC 7468 section 2).
+fn section(pem: &str, label: &str) -> Option<Vec<u8>> {
+    let (_, rest) = pem.split_once(&format!("-----BEGIN {label}-----"))?;
+    let (text, _) = rest.split_once("-----END ")?;
+    STANDARD.decode(text.split_ascii_whitespace().collect::<String>()).ok()
 }
 
 fn contains(all: &[u8], part: &[u8]) -> bool {
@@ -179,10 +188,11 @@ mod tests {
     use super::*;
     use crate::seal::unb64;
 
+    /// In lines, as they are written.
     fn pem(label: &str, der: &[u8]) -> String {
-        use base64::Engine as _;
-        let text = base64::engine::general_purpose::STANDARD.encode(der);
-        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+        let text = STANDARD.encode(der);
+        let lines: Vec<_> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN {label}-----\r\n{}\r\n-----END {label}-----\r\n", lines.join("\r\n"))
     }
 
     fn key_pem(key: &KeyPair) -> String {
@@ -227,6 +237,8 @@ mod tests {
         assert_eq!(refused(certificate.clone()), CertificateError::NoKey);
         assert_eq!(refused(key_pem(&key)), CertificateError::NoCertificate);
         assert_eq!(refused(format!("{certificate}{}", key_pem(&other))), CertificateError::OtherKey);
+        let curve = pem("EC PRIVATE KEY", b"not looked at");
+        assert_eq!(refused(format!("{certificate}{curve}")), CertificateError::Key);
         let curve = key_pem(&KeyPair::generate().unwrap());
         assert_eq!(refused(format!("{certificate}{curve}")), CertificateError::Key);
     }
@@ -244,7 +256,7 @@ mod tests {
     #[test]
     fn a_cut_certificate_does_not_parse() {
         let (_, certificate) = made();
-        let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        let der = section(&certificate, "CERTIFICATE").unwrap();
         for end in 0..der.len() {
             assert!(Validity::read(&der[..end]).is_none(), "{end}");
         }

@@ -40,6 +40,8 @@ pub use self::recheck::Recheck;
 pub(crate) use self::tokens::Turns;
 pub use self::tokens::{UpstreamToken, UpstreamTokenError};
 
+use crate::clock::Timestamp;
+
 /// One login, as it goes out.
 #[derive(Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "providers outside this crate read every field; tests build it")]
@@ -140,6 +142,11 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
     /// is not used any more.
     fn upstream(&self) -> String {
         self.name().to_owned()
+    }
+
+    /// When our credential there lapses, as far as that is known: from then on nobody signs in. For a health check.
+    fn credential_not_after(&self) -> Option<Timestamp> {
+        None
     }
 
     /// What an error at the callback means.

@@ -22,7 +22,7 @@ use super::{
     FetchError, Groups, HttpFetch, Identified, Identity, IdentityProvider, LoginAnswer, LoginError, LoginRequest,
     RefreshRequest, Roles, UpstreamCredential, UpstreamError, UpstreamFault, UpstreamGrant, UpstreamSecret,
 };
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::random::{SecureRandom, SystemRandom};
 
 /// What is always asked for: who the person is, and nothing of theirs. Never a scope that a client named.
@@ -497,6 +497,10 @@ impl IdentityProvider for OidcProvider {
 
     fn upstream(&self) -> String {
         self.upstream.clone()
+    }
+
+    fn credential_not_after(&self) -> Option<Timestamp> {
+        self.credential.as_ref().and_then(UpstreamCredential::not_after)
     }
 
     fn explain(&self, error: LoginError<'_>) -> UpstreamError {

@@ -265,25 +265,19 @@ impl Inner {
     async fn look(&self, user: &UserId, name: &GrantName, need: Need) -> Result<Look, UpstreamTokenError> {
         let row = self.store.upstream_token(user, &name.key).await?.ok_or(UpstreamTokenError::SignInAgain)?;
         let Some(kept) = Kept::open(&row, user, name, &self.ring) else {
-            tracing::warn!(target: "dcr", %user, "an upstream token was sealed by a secret that is gone");
-            return Err(self.forget(user, name, &row).await?);
+            // Left where it is: another server may have the secret that this one lacks.
+            tracing::warn!(target: "dcr", %user, "an upstream token was sealed by a secret that this server does not have");
+            return Err(UpstreamTokenError::SignInAgain);
         };
         match (kept.serves(need, self.clock.now()), kept.refresh()) {
             (Verdict::Fresh, _) => Ok(Look::Fresh(kept)),
             (Verdict::Stale, Some(refresh)) => Ok(Look::Stale(row, kept, refresh)),
-            (Verdict::Stale | Verdict::Dead, _) => Err(self.forget(user, name, &row).await?),
+            (Verdict::Stale | Verdict::Dead, _) => {
+                // It serves nobody any more.
+                self.store.drop_upstream_token(user, &name.key, &row.version).await?;
+                Err(UpstreamTokenError::SignInAgain)
+            }
         }
-    }
-
-    /// Deletes what serves nobody any more.
-    async fn forget(
-        &self,
-        user: &UserId,
-        name: &GrantName,
-        row: &StoredUpstreamToken,
-    ) -> Result<UpstreamTokenError, StoreError> {
-        self.store.drop_upstream_token(user, &name.key, &row.version).await?;
-        Ok(UpstreamTokenError::SignInAgain)
     }
 
     /// Asks the provider, and writes what it says. The caller holds the lease. Nothing, if the row is not what it was.
@@ -298,7 +292,7 @@ impl Inner {
         let request = RefreshRequest { refresh_token: refresh, upstream_scopes: &name.asked };
         let new = match self.provider.refresh(request).await {
             Ok(grant) => Kept::of(grant, name, Some(old), self.clock.now()),
-            Err(error) => return Err(self.not_refreshed(user, name, row, old, &error).await?),
+            Err(error) => return self.not_refreshed(user, name, row, old, &error).await?.map_or(Ok(None), Err),
         };
         let sealed = new.seal(user, name, &self.ring, self.random.as_ref());
         let put = sealed.map_err(|_| UpstreamTokenError::Unavailable)?;
@@ -312,7 +306,8 @@ impl Inner {
         }
     }
 
-    /// What follows from the provider's refusal.
+    /// What follows from the provider's refusal. Nothing, if the row is not what it was: a refresh token that is good once was
+    /// refused because another server used it meanwhile, whose lease had lapsed.
     async fn not_refreshed(
         &self,
         user: &UserId,
@@ -320,16 +315,17 @@ impl Inner {
         row: &StoredUpstreamToken,
         old: &Kept,
         error: &UpstreamError,
-    ) -> Result<UpstreamTokenError, StoreError> {
+    ) -> Result<Option<UpstreamTokenError>, StoreError> {
         let refused = match error.fault() {
             UpstreamFault::UserGone => {
                 tracing::warn!(target: "dcr", %error, %user, "the provider says that a user is disabled or gone");
                 self.user_is_gone(user).await?;
-                return Ok(UpstreamTokenError::UserGone);
+                return Ok(Some(UpstreamTokenError::UserGone));
             }
             UpstreamFault::GrantDead | UpstreamFault::InteractionNeeded => {
                 tracing::info!(target: "dcr", %error, %user, "a user must sign in upstream again");
-                return self.forget(user, name, row).await;
+                let dropped = self.store.drop_upstream_token(user, &name.key, &row.version).await?;
+                return Ok(dropped.then_some(UpstreamTokenError::SignInAgain));
             }
             UpstreamFault::ConsentNeeded => {
                 tracing::warn!(target: "dcr", %error, %user, "the upstream scopes need consent");
@@ -350,7 +346,7 @@ impl Inner {
         {
             tracing::warn!(target: "dcr", %error, "the lease of an upstream token could not be given back; it lapses");
         }
-        Ok(refused)
+        Ok(Some(refused))
     }
 
     /// UP-7: every session of a person whom the provider does not know any more ends, and what it gave for them goes. In this

@@ -115,7 +115,7 @@ impl Grants {
 
     /// A new access token.
     pub(crate) fn add_access(&mut self, grant: AccessGrant, now: i64) -> String {
-        self.access.retain(|_, grant| now < grant.expires);
+        self.access.retain(|_, grant| now <= grant.expires);
         let token = random::text::<1_024>();
         if self.access.len() < MAX_GRANTS {
             self.access.insert(token.clone(), grant);
@@ -123,9 +123,10 @@ impl Grants {
         token
     }
 
-    /// The grant of an access token that is good now.
+    /// The grant of an access token that is good now; to the end of the second in which it lapses, since whoever counts
+    /// smaller parts of one than this does uses it until then.
     pub(crate) fn access(&self, token: &str, now: i64) -> Option<AccessGrant> {
-        self.access.get(token).filter(|grant| now < grant.expires).cloned()
+        self.access.get(token).filter(|grant| now <= grant.expires).cloned()
     }
 
     /// Forgets a refresh token.

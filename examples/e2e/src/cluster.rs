@@ -74,7 +74,7 @@ impl Cluster {
         let directory = Directory::new();
         let idp = DevIdp::builder().start().await.expect("a provider");
         let balancer = Balancer::start(replicas, Random::new(seed)).await;
-        let authority = idp.issuer();
+        let (authority, graph) = (idp.issuer(), idp.graph_url());
         let variables = [
             ("DCR_PUBLIC_URL", balancer.base()),
             ("DCR_DATABASE_URL", database),
@@ -83,6 +83,7 @@ impl Cluster {
             ("DCR_AZURE_CLIENT_ID", idp.client_id()),
             ("DCR_AZURE_CLIENT_SECRET", idp.client_secret()),
             ("DCR_AZURE_AUTHORITY", &authority),
+            ("DCR_GRAPH_URL", &graph),
             // Tests ask nobody on the internet.
             ("DCR_CIMD", "off"),
             // Every request comes from the load balancer.

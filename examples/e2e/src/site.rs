@@ -1,11 +1,16 @@
 //! A server from outside, and MCP by hand where a test looks at single requests. The revision with sessions, which most clients still speak.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
 
 use crate::http::{Answer, Http};
 
 const ACCEPT: (&str, &str) = ("accept", "application/json, text/event-stream");
 const VERSION: &str = "2025-06-18";
+
+/// Ids of requests.
+static NEXT: AtomicU64 = AtomicU64::new(1_000);
 
 /// A server, by its base URL: one of a [`World`](crate::World), or a program of its own.
 #[derive(Debug, Clone)]
@@ -73,9 +78,16 @@ impl Site {
 
     /// The same in a session that is open.
     pub async fn whoami_in(&self, token: &str, session: &str) -> Value {
-        let answer = self.mcp(token, Some(session), &call("whoami")).await.expect(200);
-        let message = last_event(&answer.body);
-        message["result"]["structuredContent"].clone()
+        self.call_in(token, session, "whoami").await["result"]["structuredContent"].clone()
+    }
+
+    /// What a tool without arguments says in a session that is open: the whole message, a result or an error.
+    pub async fn call_in(&self, token: &str, session: &str, tool: &str) -> Value {
+        // Of its own, since calls of one session may be under way together.
+        let mut request = call(tool);
+        request["id"] = NEXT.fetch_add(1, Ordering::Relaxed).into();
+        let answer = self.mcp(token, Some(session), &request).await.expect(200);
+        last_event(&answer.body)
     }
 }
 

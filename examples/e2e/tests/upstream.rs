@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use dcr_core::SystemClock;
 use dcr_core::upstream::{
-    EntraConfig, Identity, IdentityProvider, LoginAnswer, LoginRequest, OidcConfig, OidcProvider, ReqwestFetch,
-    UpstreamError, UpstreamFault,
+    EntraConfig, Identity, IdentityProvider, LoginAnswer, LoginRequest, ManagedIdentity, OidcConfig, OidcProvider,
+    ReqwestFetch, UpstreamCredential, UpstreamError, UpstreamFault,
 };
 use dcr_dev_idp::{DevIdp, Fault, RunningIdp};
 use dcr_e2e::{Browser, Client, Framework, Landing, World};
@@ -262,4 +262,71 @@ async fn whatever_is_wrong_upstream_signs_nobody_in_and_breaks_nothing() {
 /// A port on which nobody listens.
 fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Stands in for Azure's instance metadata service: one answer, counted.
+async fn metadata_service(assertion: &'static str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+    use axum::extract::RawQuery;
+    use axum::http::{HeaderMap, StatusCode};
+    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = std::sync::Arc::clone(&asked);
+    let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| {
+        let log = std::sync::Arc::clone(&log);
+        async move {
+            if headers.get("metadata").is_none_or(|value| value != "true") {
+                return (StatusCode::BAD_REQUEST, String::new());
+            }
+            log.lock().unwrap().push(query.unwrap_or_default());
+            // As it answers: the time is text.
+            let body = format!(r#"{{"access_token":"{assertion}","expires_on":"4102444800","token_type":"Bearer"}}"#);
+            (StatusCode::OK, body)
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/metadata/identity/oauth2/token", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/metadata/identity/oauth2/token", axum::routing::get(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    (url, asked)
+}
+
+#[tokio::test]
+async fn up_08_a_managed_identity_is_asked_for_an_assertion_that_is_kept_until_it_lapses() {
+    const ASSERTION: &str = "an-assertion-of-the-managed-identity";
+    let idp = DevIdp::builder().federated_assertion(ASSERTION).start().await.unwrap();
+    let (url, asked) = metadata_service(ASSERTION).await;
+    let fetch = Arc::new(ReqwestFetch::new().unwrap());
+    let identity = ManagedIdentity::new("identity-1", fetch.clone(), Arc::new(SystemClock)).endpoint(url);
+    let credential = UpstreamCredential::Assertion(Arc::new(identity));
+    let config = EntraConfig::with_credential(idp.tenant_id(), idp.client_id(), credential).authority(idp.issuer());
+    let provider = OidcProvider::entra(config, fetch, Arc::new(SystemClock)).unwrap();
+    for user in ["ada", "bob"] {
+        sign_in(&provider, user, None).await.unwrap();
+    }
+    let counters = idp.counters();
+    assert_eq!(
+        (counters.token_param("client_secret"), counters.token_param("client_assertion")),
+        (None, Some(ASSERTION))
+    );
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked, ["api-version=2018-02-01&resource=api%3A%2F%2FAzureADTokenExchange&client_id=identity-1"]);
+}
+
+/// A service that is not there may be there later; an identity that is not assigned is for an operator to see.
+#[tokio::test]
+async fn up_08_trouble_with_a_managed_identity_is_told_apart() {
+    let idp = idp().await;
+    for (path, fault) in
+        [("gone", UpstreamFault::Busy), ("metadata/identity/oauth2/token", UpstreamFault::Configuration)]
+    {
+        let (url, _) = metadata_service("not registered").await;
+        let url = url.replace("metadata/identity/oauth2/token", path);
+        let fetch = Arc::new(ReqwestFetch::new().unwrap());
+        let identity = ManagedIdentity::new("identity-1", fetch.clone(), Arc::new(SystemClock)).endpoint(url);
+        let credential = UpstreamCredential::Assertion(Arc::new(identity));
+        let config = EntraConfig::with_credential(idp.tenant_id(), idp.client_id(), credential).authority(idp.issuer());
+        let provider = OidcProvider::entra(config, fetch, Arc::new(SystemClock)).unwrap();
+        let code = code(&provider, "ada", None).await;
+        let error = identify(&provider, &code).await.unwrap_err();
+        assert_eq!(error.fault(), fault, "{error}");
+    }
 }

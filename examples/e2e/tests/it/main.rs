@@ -11,3 +11,4 @@ mod restart;
 mod rmcp_client;
 mod step_up;
 mod tool_reading;
+mod upstream_tokens;

@@ -29,6 +29,7 @@ pub(crate) async fn every_flow(stage: &Stage, replica: usize) {
     denied_and_lost(stage).await;
     upstream_failures(stage).await;
     several_resources(stage).await;
+    upstream_tokens(stage).await;
     if replica == 0 {
         elsewhere(stage).await;
     }
@@ -247,6 +248,35 @@ async fn several_resources(stage: &Stage) {
     let notes = client.sign_in(&mut browser).await;
     stage.site().mcp_session_at("/notes", &notes.access).await;
     stage.site().mcp(&notes.access, None, &call("whoami")).await.expect(401);
+}
+
+/// A tool that asks the provider in a person's name: with a token of the login, of a refresh, and of one that is refused (I-9).
+async fn upstream_tokens(stage: &Stage) {
+    let idp = stage.cluster.idp();
+    let client = Client::register(stage.site(), &[LOOPBACK]).await;
+    idp.set_access_lifetime(Some(Duration::from_secs(1)));
+    let tokens = client.sign_in(&mut Browser::of("bob")).await;
+    let session = stage.site().mcp_session(&tokens.access).await;
+    let before = idp.counters().refreshes;
+    for _ in 0..200 {
+        let said = stage.site().call_in(&tokens.access, &session, "profile").await;
+        assert_eq!(said["result"]["structuredContent"]["displayName"], "Bob Example", "{said}");
+        if idp.counters().refreshes > before {
+            break;
+        }
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(idp.counters().refreshes > before);
+    sleep(Duration::from_secs(1)).await;
+    idp.faults().set_once(Fault::Error503);
+    let said = stage.site().call_in(&tokens.access, &session, "profile").await;
+    assert!(said["error"]["message"].is_string(), "{said}");
+    idp.faults().set_once(Fault::InteractionRequired);
+    stage.site().call_in(&tokens.access, &session, "profile").await;
+    let said = stage.site().call_in(&tokens.access, &session, "profile").await;
+    assert!(said["error"]["message"].as_str().is_some_and(|text| text.contains("sign in again")), "{said}");
+    idp.faults().clear();
+    idp.set_access_lifetime(None);
 }
 
 /// A server elsewhere, in this process, which asks the issuer about every token.

@@ -84,6 +84,8 @@ impl Stage {
             ("DCR_CIMD_TEST_CA_FILE", documents.ca().to_str().expect("text")),
             ("DCR_CIMD_DANGEROUSLY_ALLOW_PRIVATE_HOSTS", DocumentHost::HOST),
             ("DCR_REFRESH_GRACE", "1"),
+            // Every refresh of a client is one upstream, too.
+            ("DCR_RECHECK", "refresh"),
         ];
         let cluster = Cluster::with(env!("CARGO_BIN_EXE_replica"), REPLICAS, &database.url(), 1, &variables).await;
         cluster.idp().keep_secrets();
@@ -193,6 +195,7 @@ fn file(elsewhere: &str) -> String {
         [[resource]]
         path = "/mcp"
         name = "Tools"
+        upstream_scopes = ["User.Read"]
         name_in = {{ ko = "도구" }}
         scope = [
             {{ name = "mcp", words = "Use the tools" }},

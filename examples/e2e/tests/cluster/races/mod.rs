@@ -13,6 +13,7 @@ mod clients;
 mod ending;
 mod grants;
 mod sign_ins;
+mod upstream;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -35,7 +36,7 @@ const REPLICAS: usize = 2;
 const BOUND: Duration = Duration::from_secs(5);
 
 pub(crate) fn tests() -> Vec<(&'static str, crate::Test)> {
-    [grants::tests(), sign_ins::tests(), ending::tests(), clients::tests()].concat()
+    [grants::tests(), sign_ins::tests(), ending::tests(), clients::tests(), upstream::tests()].concat()
 }
 
 fn rounds() -> usize {
