@@ -171,6 +171,7 @@ async fn a_tool_needs_its_scopes_and_one_challenge_says_all_of_them() {
         assert_eq!(world.post(&world.broad, &call(tool)).await.body, call(tool));
     }
     let refused = world.post(&world.narrow, &call("erase")).await;
+    assert!(String::from_utf8_lossy(&refused.body).contains("insufficient_scope"));
     assert_eq!(
         refused.challenge.unwrap(),
         "Bearer error=\"insufficient_scope\", error_description=\"this operation needs the scope mcp:admin\", \
@@ -332,8 +333,28 @@ async fn a_preflight_is_answered_only_for_browsers_that_were_let_in() {
         assert_eq!((length, is_over), (Some(bytes.len() as u64), bytes.is_empty()));
         (parts.status.as_u16(), parts.headers, bytes)
     };
-    let (status, headers, body) = preflight(&world.layer).await;
-    assert!(status == 401 && !headers.contains_key("access-control-allow-origin") && !body.is_empty());
+    assert_eq!(preflight(&world.layer).await.0, 401);
+    // A page may read what the server behind the guard answers, if the host let browsers in.
+    for (layer, readable) in [(world.layer.clone(), false), (world.layer.clone().browsers(), true)] {
+        let request = Request::get("/mcp").header("authorization", world.narrow.authorization());
+        let body = Pieces { left: VecDeque::new(), taken: Arc::default() };
+        let answer = layer.layer(Echo(Arc::default())).call(request.body(body).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        assert_eq!(answer.headers().contains_key("access-control-allow-origin"), readable);
+    }
+    // A preflight says who asks and what for; anything else is a request.
+    let with_browsers = world.layer.clone().browsers();
+    for (method, headers) in [
+        ("GET", ["origin", "access-control-request-method"]),
+        ("OPTIONS", ["x-none", "access-control-request-method"]),
+        ("OPTIONS", ["origin", "x-none"]),
+    ] {
+        let request = Request::builder().method(method).uri("/mcp").header(headers[0], "https://app.example");
+        let body = Pieces { left: VecDeque::new(), taken: Arc::default() };
+        let request = request.header(headers[1], "POST").body(body).unwrap();
+        let answer = with_browsers.layer(Echo(Arc::default())).call(request).await.unwrap();
+        assert_eq!(answer.status(), 401, "{method} {headers:?}");
+    }
     let (status, headers, body) = preflight(&world.layer.clone().browsers()).await;
     assert_eq!((status, &headers["access-control-allow-origin"], body.len()), (204, &"*".parse().unwrap(), 0));
 }

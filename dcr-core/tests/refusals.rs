@@ -283,7 +283,8 @@ async fn a_csrf_cookie_of_another_form_is_replaced_and_our_own_is_kept() {
     for planted in ["x", &ours[1..], &format!("{ours}AAAA")] {
         browser.cookies.insert(name.clone(), planted.to_owned());
         world.authorize(&mut browser, &request_for(U, P)).await;
-        assert_ne!(browser.cookies[&name], planted);
+        let mut csrf = browser.cookies.iter().filter(|(name, _)| name.contains("csrf"));
+        assert!(csrf.any(|(_, value)| value != planted), "{planted}");
     }
 }
 

@@ -75,6 +75,14 @@ mod tests {
     use super::*;
     use crate::seal::Secret;
 
+    /// Part of the format: scanners of secrets and of logs go by it.
+    #[test]
+    fn the_kind_can_be_read_off() {
+        let ring = KeyRing::new(&[Secret::from_bytes([1; 32])], &[]).unwrap();
+        let of = |generation| GrantToken::seal(SessionId::from_bytes([2; 16]), Generation::new(generation), &ring);
+        assert!(of(0).starts_with("dcrc1_") && of(1).starts_with("dcrr1_"));
+    }
+
     fn ring(active: &[u8], retired: &[u8]) -> KeyRing {
         let all = |list: &[u8]| list.iter().map(|b| Secret::from_bytes([*b; 32])).collect::<Vec<_>>();
         KeyRing::new(&all(active), &all(retired)).unwrap()

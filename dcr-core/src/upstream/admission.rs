@@ -251,6 +251,14 @@ mod tests {
     }
 
     #[test]
+    fn what_a_provider_says_of_a_person_is_kept_as_bounded_text_or_not_at_all() {
+        let user = user(Identity { name: Some("A\u{202e}da\n".to_owned()), email: Some("\n".to_owned()), ..ada(None) });
+        assert_eq!((user.name.as_deref(), user.email), (Some("Ada"), None));
+        let long = super::user(Identity { name: Some("a".repeat(1_000)), ..ada(None) });
+        assert_eq!(long.name.map(|name| name.chars().count()), Some(200));
+    }
+
+    #[test]
     fn lists_restrict_and_unverified_addresses_count_for_nothing() {
         let verified = || ada(Some("Ada@Corp.example"));
         assert!(Admission::default().admit(&ada(None)).is_ok());

@@ -238,6 +238,26 @@ mod tests {
         assert_eq!(classify("access_denied", &[]), UpstreamFault::Denied);
         assert_eq!(classify("access_denied", &codes_in("AADSTS50105: not assigned")), UpstreamFault::NotAllowed);
         assert_eq!(classify("what", &[1]), UpstreamFault::Invalid);
+        for (error, fault) in [
+            ("consent_required", UpstreamFault::ConsentNeeded),
+            ("interaction_required", UpstreamFault::NotAllowed),
+            ("login_required", UpstreamFault::NotAllowed),
+            ("temporarily_unavailable", UpstreamFault::Busy),
+            ("server_error", UpstreamFault::Busy),
+            ("unauthorized_client", UpstreamFault::Configuration),
+            ("invalid_scope", UpstreamFault::Configuration),
+        ] {
+            assert_eq!(classify(error, &[]), fault, "{error}");
+        }
+        for (code, fault) in [
+            (65_004, UpstreamFault::Denied),
+            (53_003, UpstreamFault::NotAllowed),
+            (70_008, UpstreamFault::CodeRefused),
+            (7_000_215, UpstreamFault::Configuration),
+            (90_033, UpstreamFault::Busy),
+        ] {
+            assert_eq!(classify("what", &[code]), fault, "{code}");
+        }
         assert_eq!(codes_in("AADSTS65004: x AADSTS90094 y"), [65_004, 90_094]);
         assert_eq!(codes_in("AADSTS99999999999999"), Vec::<u32>::new());
     }
@@ -269,6 +289,8 @@ mod tests {
     fn up_06_tenants_are_listed_and_personal_accounts_only_by_name() {
         let (a, b) = ("11111111-1111-1111-1111-111111111111", "22222222-2222-2222-2222-222222222222");
         let list = |l: &[&str]| l.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>();
+        // A GUID in braces, or of another length, names no tenant.
+        assert!(is_guid(a) && !is_guid(&a.replace('-', "")) && !is_guid("z1111111-1111-1111-1111-111111111111"));
         assert!(tenant_is_allowed(a, a, &[]));
         assert!(!tenant_is_allowed(b, a, &[]));
         assert!(!tenant_is_allowed(b, a, &list(&[b])));
