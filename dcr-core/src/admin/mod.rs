@@ -122,6 +122,7 @@ impl DcrEngine {
     }
 
     /// Where the admin API is among the other endpoints, if it is.
+    #[cfg(feature = "tower")]
     pub(crate) fn admin_prefix(&self) -> Option<String> {
         self.inner.admin.as_ref().filter(|admin| !admin.access.apart).map(|admin| admin.base.clone())
     }

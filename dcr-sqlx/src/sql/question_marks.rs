@@ -13,7 +13,8 @@ macro_rules! end {
     };
 }
 
-/// Null stands for whatever the column has, its own null included: no value that is asked for is empty.
+/// Null stands for whatever the column has, its own null included: no value that is asked for is empty. Text is compared by
+/// its digits, since MySQL would leave out spaces at its end.
 macro_rules! events {
     ($last:literal) => {
         concat!(
@@ -25,7 +26,7 @@ macro_rules! events {
              AND COALESCE(connection_id, x'') = COALESCE(?, connection_id, x'') \
              AND COALESCE(client_id, x'') = COALESCE(?, client_id, x'') \
              AND COALESCE(platform, x'') = COALESCE(?, platform, x'') \
-             AND kind = COALESCE(?, kind) AND reason = COALESCE(?, reason) \
+             AND kind = COALESCE(?, kind) AND HEX(reason) = HEX(COALESCE(?, reason)) \
              AND COALESCE(reference, '') = COALESCE(?, reference, '') \
              AND at >= ? AND at <= ? AND (at < ? OR event_id < ?)",
             $last,

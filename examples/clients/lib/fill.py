@@ -1,4 +1,7 @@
-"""People for a server with the development login: signs in everybody it offers with two clients, and has one refused."""
+"""People for a server with the development login: signs in everybody it offers with two clients, and has one refused.
+
+Prints ids of what is there then, as assignments for a shell.
+"""
 
 import html
 import json
@@ -72,7 +75,15 @@ def sign_in(server, client, redirect, person):
     return posted(f"{server}/oauth/token", form, "application/x-www-form-urlencoded")
 
 
-def main(server):
+def asked(url, headers):
+    try:
+        with build_opener().open(Request(url, None, headers)) as answer:
+            return json.load(answer)
+    except HTTPError as error:
+        return json.load(error)
+
+
+def main(server, token):
     clients = []
     for redirect in REDIRECTS:
         metadata = {"client_name": "Fill", "redirect_uris": [redirect], "token_endpoint_auth_method": "none"}
@@ -82,9 +93,24 @@ def main(server):
     for person in sign_in(server, *clients[0], None):
         for client, redirect in clients:
             signed_in += sign_in(server, client, redirect, person) is not None
-    Browser().ask(f"{server}/oauth/authorize?client_id=nobody&redirect_uri=https%3A%2F%2Fevil.example%2F")
-    print(f"{signed_in} sign-ins")
     assert signed_in > 0
+    print(f"{signed_in} sign-ins", file=sys.stderr)
+
+    def read(path):
+        return asked(f"{server}/oauth/admin/api/v1/{path}", {"authorization": f"Bearer {token}"})["items"][0]
+
+    user = read("users")["user_id"]
+    connection = read(f"users/{user}/connections")["connection_id"]
+    session = read(f"connections/{connection}/sessions")["session_id"]
+    unknown = urlencode({"client_id": "nobody", "redirect_uri": "https://evil.example/"})
+    refused = asked(f"{server}/oauth/authorize?{unknown}", {"accept": "application/json"})
+    for name, value in [
+        ("USER_ID", user),
+        ("CONNECTION_ID", connection),
+        ("SESSION_ID", session),
+        ("REFERENCE", refused["reference"]),
+    ]:
+        print(f"export DCR_{name}={value}")
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])
