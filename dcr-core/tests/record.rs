@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dcr_core::record::{Actor, Event, EventKind, Reference, Retention};
-use dcr_core::store::{EventQuery, FunnelQuery, MemoryStore, Store as _, Target};
+use dcr_core::store::{EventQuery, FunnelQuery, MemoryStore, Target};
 use dcr_core::upstream::Admission;
 use dcr_core::{Operator, Reason, SystemRandom};
 use http::Response;

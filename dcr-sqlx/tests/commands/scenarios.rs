@@ -272,7 +272,7 @@ pub(crate) async fn the_doctor_says_what_is_wrong_and_what_to_do(dcr: Dcr) {
 
     let future = SystemClock.now() + Duration::from_secs(600);
     let mut event = store.events(&EventQuery { limit: 1, ..EventQuery::default() }).await.unwrap().remove(0);
-    (event.id, event.at) = (dcr_core::session::EventId::from_bytes([0xee; 16]), future);
+    (event.id, event.at) = (EventId::from_bytes([0xee; 16]), future);
     store.record(event).await.unwrap();
     let ended = dcr.run(&["doctor"]);
     assert!(ended.code == 1 && ended.out.contains("in the future"), "{ended:?}");
@@ -287,7 +287,7 @@ pub(crate) async fn a_recovery_ends_again_what_was_ended_and_opens_the_window(dc
     let blocked = sign_in(&*store, &bob, "cursor", "client-3", NOW).await;
     let at = SystemClock.now();
     let line = |n: u8, kind: &str, what: String| {
-        let id = dcr_core::session::EventId::from_bytes([n; 16]);
+        let id = EventId::from_bytes([n; 16]);
         format!(r#"{{"id":"{id}","at":"{at}","kind":"{kind}","reason":"operator",{what}}}"#)
     };
     // Newest first, as `dcr events` prints them.
