@@ -1,6 +1,6 @@
 //! The upstream side against the development provider's faults (UPS-01, UPS-03, UPS-06): real HTTP, real signatures.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dcr_core::SystemClock;
@@ -265,13 +265,13 @@ fn free_port() -> u16 {
 }
 
 /// Stands in for Azure's instance metadata service: one answer, counted.
-async fn metadata_service(assertion: &'static str) -> (String, std::sync::Arc<std::sync::Mutex<Vec<String>>>) {
+async fn metadata_service(assertion: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     use axum::extract::RawQuery;
     use axum::http::{HeaderMap, StatusCode};
-    let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let log = std::sync::Arc::clone(&asked);
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&asked);
     let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| {
-        let log = std::sync::Arc::clone(&log);
+        let log = Arc::clone(&log);
         async move {
             if headers.get("metadata").is_none_or(|value| value != "true") {
                 return (StatusCode::BAD_REQUEST, String::new());
