@@ -167,7 +167,7 @@ async fn identify(provider: &OidcProvider) -> Result<Identity, UpstreamFault> {
 async fn identify_with(provider: &OidcProvider, issuer: Option<&str>) -> Result<Identity, UpstreamFault> {
     let callback = "https://mcp.example/oauth/callback";
     let answer = LoginAnswer { code: "code", issuer, callback, nonce: NONCE, verifier: "v".repeat(43).leak() };
-    provider.identify(answer).await.map_err(|error| error.fault())
+    provider.identify(answer).await.map(|identified| identified.identity).map_err(|error| error.fault())
 }
 
 #[tokio::test]
@@ -348,6 +348,7 @@ async fn the_login_carries_our_own_values_and_nothing_else() {
             nonce: NONCE,
             verifier: &verifier,
             select_account,
+            upstream_scopes: &[],
         };
         let url = url::Url::parse(&provider.login_url(request).await.unwrap()).unwrap();
         assert!(url.as_str().starts_with("https://idp.example/authorize?"));

@@ -1,6 +1,6 @@
 //! The upstream side against the development provider's faults (UPS-01, UPS-03, UPS-06): real HTTP, real signatures.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dcr_core::SystemClock;
@@ -265,10 +265,10 @@ fn free_port() -> u16 {
 }
 
 /// Stands in for Azure's instance metadata service: one answer, counted.
-async fn metadata_service(assertion: &'static str) -> (String, Arc<std::sync::Mutex<Vec<String>>>) {
+async fn metadata_service(assertion: &'static str) -> (String, Arc<Mutex<Vec<String>>>) {
     use axum::extract::RawQuery;
     use axum::http::{HeaderMap, StatusCode};
-    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let answer = move |RawQuery(query): RawQuery, headers: HeaderMap| {
         let log = Arc::clone(&log);
