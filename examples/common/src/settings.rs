@@ -385,7 +385,7 @@ fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
             "both DCR_AZURE_… and DCR_OIDC_… are set: there is one login, so unset the variables of one of them",
         )),
         (true, false) => {
-            let [tenant, client_id] = complete(entra, "to sign in with Entra ID")?;
+            let [tenant, client_id] = complete(entra, ENTRA)?;
             let config = EntraConfig::with_credential(tenant, client_id, azure_credential(options)?);
             let config = config.allowed_tenants(allowed_tenants);
             let config = match &options.azure_authority {
@@ -419,6 +419,10 @@ fn provider(options: &Options, loopback: bool) -> Result<Provider, Failure> {
     }
 }
 
+/// What the variables of Entra ID are for, and what else there is to know of them.
+const ENTRA: &str = "to sign in with Entra ID, with DCR_AZURE_CLIENT_SECRET, or DCR_AZURE_CERTIFICATE or \
+                     DCR_AZURE_MANAGED_IDENTITY in its place";
+
 /// How this server proves to Entra ID who it is.
 fn azure_credential(options: &Options) -> Result<UpstreamCredential, Failure> {
     let wrong = |text: String| Failure::configuration(text);
@@ -436,11 +440,7 @@ fn azure_credential(options: &Options) -> Result<UpstreamCredential, Failure> {
             let identity = ManagedIdentity::new(identity.trim(), Arc::new(fetch), Arc::new(SystemClock));
             Ok(UpstreamCredential::Assertion(Arc::new(identity)))
         }
-        (None, None, None) => Err(wrong(
-            "DCR_AZURE_CLIENT_SECRET is missing: set it, or DCR_AZURE_CERTIFICATE, or DCR_AZURE_MANAGED_IDENTITY, too, \
-             to sign in with Entra ID"
-                .to_owned(),
-        )),
+        (None, None, None) => Err(wrong(format!("DCR_AZURE_CLIENT_SECRET is missing: set it, too, {ENTRA}"))),
         _ => Err(wrong(
             "DCR_AZURE_CLIENT_SECRET, DCR_AZURE_CERTIFICATE and DCR_AZURE_MANAGED_IDENTITY each prove who this server is: \
              set one of them"

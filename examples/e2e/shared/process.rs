@@ -178,7 +178,7 @@ async fn a_configuration_that_cannot_work_ends_with_exit_code_2_and_one_line_tha
         (&[PUBLIC], &["DCR_SECRET", "openssl rand -base64 32", "DCR_SECRET=store"]),
         (&[PUBLIC, ("DCR_SECRET", "store")], &["DCR_AZURE_TENANT_ID", "DCR_OIDC_ISSUER"]),
         (&[("DCR_BIND", "0.0.0.0:0")], &["DCR_PUBLIC_URL"]),
-        (&[TENANT], &["DCR_AZURE_CLIENT_ID and DCR_AZURE_CLIENT_SECRET"]),
+        (&[TENANT], &["DCR_AZURE_CLIENT_ID is missing", "with DCR_AZURE_CLIENT_SECRET, or DCR_AZURE_CERTIFICATE"]),
         (&[TENANT, ("DCR_OIDC_ISSUER", "https://idp.example")], &["DCR_AZURE_", "DCR_OIDC_", "unset"]),
         (&[("DCR_DATABASE_URL", "oracle://db")], &["DCR_DATABASE_URL", "sqlite:"]),
         (&[("DCR_DATABASE_URL", "postgres://db/dcr?sslmod=verify-full")], &["DCR_DATABASE_URL", "`sslmod`"]),

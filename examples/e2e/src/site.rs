@@ -9,8 +9,8 @@ use crate::http::{Answer, Http};
 const ACCEPT: (&str, &str) = ("accept", "application/json, text/event-stream");
 const VERSION: &str = "2025-06-18";
 
-/// Ids of requests.
-static NEXT: AtomicU64 = AtomicU64::new(1_000);
+/// Ids of requests: of five digits, which the comparison of the two frameworks takes for what they are.
+static NEXT: AtomicU64 = AtomicU64::new(10_000);
 
 /// A server, by its base URL: one of a [`World`](crate::World), or a program of its own.
 #[derive(Debug, Clone)]
