@@ -80,8 +80,10 @@ async fn op_8_nothing_that_is_compared_folds_case_or_ignores_spaces(database: Da
             "dcr_sessions.resource",
             "dcr_users.email",
             "dcr_users.issuer",
+            "dcr_users.member_of",
             "dcr_users.name",
             "dcr_users.object_id",
+            "dcr_users.roles",
             "dcr_users.tenant",
         ]
     } else {
