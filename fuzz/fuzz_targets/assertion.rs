@@ -96,7 +96,7 @@ impl Input {
             && self.key == Key::Right
             && self.tampering.is_nothing()
             // Whose keys they are is asked by `sub`, so that any client may be meant: the same by both.
-            && self.sub.value(CLIENT).is_some()
+            && self.sub.value(CLIENT).is_some_and(|sub| dcr_core::ClientId::new(sub).is_ok())
             && self.iss.value(CLIENT) == self.sub.value(CLIENT)
             && self.aud.values(ISSUER).is_some_and(|all| all == [ISSUER])
             && self.exp.value(NOW, NOW + 60).is_some_and(|exp| exp > NOW - 60 && exp <= NOW + 3_660)
