@@ -7,7 +7,7 @@ use crate::client::{ClientId, PreRegistered, StoredClient};
 use crate::clock::Timestamp;
 use crate::record::{Event, FunnelCount, RecentRefusal};
 use crate::session::{Connection, Session, User};
-use crate::upstream::Groups;
+use crate::upstream::{Groups, Roles};
 
 /// One page of a list.
 #[derive(Serialize)]
@@ -26,8 +26,8 @@ pub(super) struct UserView {
     object_id: String,
     name: Option<String>,
     email: Option<String>,
-    groups: GroupsView,
-    roles: Vec<String>,
+    groups: Groups,
+    roles: Roles,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<bool>,
 }
@@ -35,27 +35,7 @@ pub(super) struct UserView {
 impl UserView {
     pub(super) fn of(user: User, blocked: Option<bool>) -> Self {
         let User { id, issuer, tenant, object_id, name, email, groups, roles } = user;
-        let (user_id, groups) = (id.to_string(), groups.into());
-        let roles = roles.iter().map(str::to_owned).collect();
-        Self { user_id, issuer, tenant, object_id, name, email, groups, roles, blocked }
-    }
-}
-
-/// The groups at the last sign-in: a list, null if the provider said nothing of them, `too_many` if it did not list them.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum GroupsView {
-    Listed(Option<Vec<String>>),
-    Unlisted(&'static str),
-}
-
-impl From<Groups> for GroupsView {
-    fn from(groups: Groups) -> Self {
-        match groups {
-            Groups::Unsaid => Self::Listed(None),
-            Groups::Listed(listed) => Self::Listed(Some(listed)),
-            Groups::TooMany => Self::Unlisted("too_many"),
-        }
+        Self { user_id: id.to_string(), issuer, tenant, object_id, name, email, groups, roles, blocked }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the provider says of a person beside who they are: groups and app roles.
 
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 /// More groups than this are kept as [`Groups::TooMany`]. Entra ID lists 200 in an ID token.
@@ -72,8 +73,19 @@ impl Groups {
     }
 }
 
+/// For people and programs that read: a list, null if the provider said nothing of groups, `too_many` if it did not list them.
+impl Serialize for Groups {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Unsaid => serializer.serialize_none(),
+            Self::Listed(listed) => listed.serialize(serializer),
+            Self::TooMany => serializer.serialize_str(TOO_MANY),
+        }
+    }
+}
+
 /// The roles that a person has in the application upstream (Entra ID's app roles).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Roles(Vec<String>);
 
 impl Roles {

@@ -4,7 +4,7 @@ use clap::Args;
 use dcr_core::record::{EventKind, Reference};
 use dcr_core::session::{Connection, Session, User};
 use dcr_core::store::EventQuery;
-use dcr_core::upstream::Groups;
+use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{ClientId, Platform, Timestamp};
 use serde::Serialize;
 
@@ -104,26 +104,8 @@ struct UserRow {
     issuer: String,
     email: Option<String>,
     name: Option<String>,
-    groups: GroupsShown,
-    roles: Vec<String>,
-}
-
-/// The groups at the last sign-in: a list, null if the provider said nothing of them, `too_many` if it did not list them.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum GroupsShown {
-    Listed(Option<Vec<String>>),
-    Unlisted(&'static str),
-}
-
-impl From<Groups> for GroupsShown {
-    fn from(groups: Groups) -> Self {
-        match groups {
-            Groups::Unsaid => Self::Listed(None),
-            Groups::Listed(listed) => Self::Listed(Some(listed)),
-            Groups::TooMany => Self::Unlisted("too_many"),
-        }
-    }
+    groups: Groups,
+    roles: Roles,
 }
 
 impl Users {
@@ -135,8 +117,7 @@ impl Users {
         while let Some(user) = people.next(store).await? {
             if self.json {
                 let User { id, issuer, tenant, object_id, name, email, groups, roles } = user;
-                let (user_id, groups) = (id.to_string(), groups.into());
-                let roles = roles.iter().map(str::to_owned).collect();
+                let user_id = id.to_string();
                 list.item(out, &UserRow { user_id, object_id, tenant, issuer, email, name, groups, roles })?;
             } else {
                 let text = |text: &Option<String>| text.as_deref().map(shown).unwrap_or_default();
