@@ -1,4 +1,4 @@
-//! Mounts a [`DcrEngine`](dcr_core::DcrEngine) in an axum 0.8 application: [`router`] to merge, [`DcrEngine::guard`](dcr_core::DcrEngine::guard)
+//! Mounts a [`DcrEngine`] in an axum 0.8 application: [`router`] to merge, [`DcrEngine::guard`](dcr_core::DcrEngine::guard)
 //! as a layer, and [`CurrentPrincipal`] as an extractor. All logic is in `dcr-core`.
 //!
 //! ```
