@@ -117,7 +117,8 @@ mod tests {
     }
 
     /// A user, a connection and a session, as some other version may have written them.
-    const ROWS: &str = "INSERT INTO dcr_users VALUES ('usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'i', 't', 'o', NULL, NULL);
+    const ROWS: &str = "INSERT INTO dcr_users (user_id, issuer, tenant, object_id)
+             VALUES ('usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'i', 't', 'o');
          INSERT INTO dcr_connections VALUES (zeroblob(16), 'usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', x'61', x'61', 0, 0);
          INSERT INTO dcr_sessions VALUES (zeroblob(16), zeroblob(16), 'usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', x'61',
              'sealed', x'61', 'none', NULL, x'61', 'c', 'r', 's', 1, 0, 0, NULL, 0, 9, 9, NULL, NULL);";
