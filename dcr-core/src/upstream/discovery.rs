@@ -266,7 +266,7 @@ mod tests {
                 return Err(FetchError("timed out".to_owned()));
             }
             let document = r#"{"issuer":"https://idp.example","authorization_endpoint":"https://idp.example/a",
-                "token_endpoint":"https://idp.example/t","jwks_uri":"https://idp.example/k"}"#;
+                "token_endpoint":"https://idp.example/t","jwks_uri":"https://idp.example/k","keys":[]}"#;
             Ok(http::Response::new(document.as_bytes().to_vec()))
         }
     }
@@ -327,5 +327,42 @@ mod tests {
         provider.hangs.store(false, Ordering::SeqCst);
         provider.clock.advance(FLOOR);
         discovery.document().await.expect("it is asked again");
+    }
+
+    #[tokio::test]
+    async fn health_is_what_the_last_fetch_said_and_asks_no_more_than_sign_ins_do() {
+        let (discovery, provider) = discovery();
+        discovery.check_health().await.unwrap();
+        let asked = provider.asked.load(Ordering::SeqCst);
+        discovery.check_health().await.unwrap();
+        assert_eq!(provider.asked.load(Ordering::SeqCst), asked, "both are fresh");
+        provider.hangs.store(true, Ordering::SeqCst);
+        provider.clock.advance(FRESH);
+        assert_eq!(discovery.check_health().await.unwrap_err().fault(), UpstreamFault::Busy);
+        discovery.document().await.expect("the last good document serves all the same");
+    }
+
+    #[test]
+    fn the_clocks_are_compared_by_the_date_of_an_answer() {
+        let (discovery, provider) = discovery();
+        assert_eq!(discovery.clock_ahead(), None);
+        let now = provider.clock.now().unix_seconds();
+        let mut headers = http::HeaderMap::new();
+        for (date, ahead) in [
+            (http_date(now - 90), Some(90)),
+            ("yesterday".to_owned(), Some(90)),
+            (http_date(now + 3_600), Some(-3_600)),
+        ] {
+            headers.insert(http::header::DATE, date.parse().unwrap());
+            discovery.compare_clocks(&headers);
+            assert_eq!(discovery.clock_ahead(), ahead, "{date}");
+        }
+    }
+
+    fn http_date(seconds: i64) -> String {
+        let format = time::macros::format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        time::OffsetDateTime::from_unix_timestamp(seconds).unwrap().format(format).unwrap()
     }
 }
