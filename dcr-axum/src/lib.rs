@@ -26,6 +26,7 @@ use axum::body::Body;
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use axum::middleware::Next;
 use axum::response::Response;
 use axum::routing::any;
 use dcr_core::{DcrEngine, Endpoints, Principal};
@@ -79,10 +80,31 @@ where
 }
 
 async fn handle<E: Endpoints>(State(engine): State<E>, mut request: Request) -> Response {
+    name_peer(&mut request);
+    engine.answer(request).await.map(Body::from)
+}
+
+fn name_peer(request: &mut Request) {
     if let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<SocketAddr>>().copied() {
         request.extensions_mut().insert(peer);
     }
-    engine.answer(request).await.map(Body::from)
+}
+
+/// Middleware that tells the guard the peer's address, which the history of requests
+/// ([`request_history`](dcr_core::DcrEngineBuilder::request_history)) has in it: a layer outside of the guard's, in an
+/// application that is served as [`router`] says. The engine's endpoints know it without.
+///
+/// ```
+/// # fn app(engine: dcr_core::DcrEngine) -> axum::Router {
+/// axum::Router::new()
+///     .route("/mcp", axum::routing::get(|| async { "hello" }))
+///     .route_layer(engine.guard())
+///     .route_layer(axum::middleware::from_fn(dcr_axum::peer))
+/// # }
+/// ```
+pub async fn peer(mut request: Request, next: Next) -> Response {
+    name_peer(&mut request);
+    next.run(request).await
 }
 
 /// The principal of a guarded request.

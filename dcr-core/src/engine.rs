@@ -26,7 +26,7 @@ use crate::oauth::stored::StoredClients;
 use crate::operator::Operator;
 use crate::pages::{Look, Pages, StandardPages, Theme};
 use crate::random::{SecureRandom, SystemRandom};
-use crate::record::{Event, EventKind, Funnel, Recent, Retention};
+use crate::record::{Event, EventKind, Funnel, History, Recent, Retention};
 use crate::resource::ValidResource;
 use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId, UserId};
@@ -86,6 +86,7 @@ pub(crate) struct Inner {
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     pub(crate) admin: Option<Admin>,
     pub(crate) funnel: Funnel,
+    pub(crate) history: History,
     pub(crate) recent: Recent,
     max_sessions: usize,
     max_aliases: usize,
@@ -140,6 +141,7 @@ pub struct DcrEngineBuilder {
     max_sessions: usize,
     max_aliases: usize,
     retention: Retention,
+    history: Option<Retention>,
     admin: Option<AdminAccess>,
 }
 
@@ -177,6 +179,7 @@ impl DcrEngine {
             max_sessions: 20,
             max_aliases: 50,
             retention: Retention::default(),
+            history: None,
             admin: None,
         }
     }
@@ -227,6 +230,7 @@ impl DcrEngine {
     /// [`Refusal`] if the store does not answer.
     pub async fn sweep(&self, limit: u32) -> Result<u32, Refusal> {
         self.inner.operator.sweep_record(limit).await?;
+        self.inner.operator.sweep_requests(self.inner.history.keep(), limit).await?;
         Ok(self.inner.operator.sweep(limit).await?)
     }
 
@@ -296,10 +300,12 @@ impl Inner {
         if !mine {
             return;
         }
-        let swept = match self.operator.sweep(SWEEP_BATCH).await {
-            Ok(_) => self.operator.sweep_record(SWEEP_BATCH).await,
-            failed => failed,
+        let swept = async {
+            self.operator.sweep(SWEEP_BATCH).await?;
+            self.operator.sweep_record(SWEEP_BATCH).await?;
+            self.operator.sweep_requests(self.history.keep(), SWEEP_BATCH * 4).await
         };
+        let swept = swept.await;
         if let Err(error) = swept {
             tracing::warn!(target: "dcr", %error, "sweeping failed");
         }
@@ -472,6 +478,17 @@ impl DcrEngineBuilder {
         self
     }
 
+    /// Keeps, for so long, which tools each session called: when, from where, and with which status. Never what was said.
+    /// Default: nothing is kept.
+    ///
+    /// It is what guards of this engine see ([`BearerLayer`](crate::BearerLayer) as a layer): of a POST they read the body as
+    /// they do for [`BearerLayer::tool`](crate::BearerLayer::tool), with what that refuses. What they refuse is in the log
+    /// and not here. Call [`DcrEngine::flush`] every few seconds: what is not written when a process dies is lost.
+    pub const fn request_history(mut self, keep: Retention) -> Self {
+        self.history = Some(keep);
+        self
+    }
+
     /// Switches the admin API on, for whoever `access` lets in. Default: there is none.
     pub fn admin(mut self, access: AdminAccess) -> Self {
         self.admin = Some(access);
@@ -575,6 +592,7 @@ impl DcrEngineBuilder {
                 changes: std::sync::Mutex::new((Timestamp::from_unix_seconds(0), 0)),
                 anomalies: Cache::new(10_000),
                 funnel: Funnel::new(&rules.platforms, self.clock.now()),
+                history: History::new(self.history),
                 recent: Recent::default(),
                 rules,
                 clock: self.clock,

@@ -10,7 +10,7 @@ use crate::config::MAX_ACCESS_TOKEN;
 use crate::error::{Reason, Refusal};
 use crate::random::{RandomUnavailable, SecureRandom};
 use crate::record::{Actor, Event, EventKind, Retention};
-use crate::session::{ConnectionId, EventId, SessionId, User};
+use crate::session::{ConnectionId, EventId, RequestId, SessionId, User};
 use crate::store::{Ending, Import, Imported, PutClient, Store, StoreError, Target};
 use crate::{ClientId, ImportedClient, PinFault, Platform, PreRegistered, SoftwareKey, StoredClient};
 
@@ -235,6 +235,15 @@ impl Operator {
             return Ok(0);
         }
         Ok(self.store.sweep_record(before, limit).await?)
+    }
+
+    /// Deletes at most `limit` requests of the history that need not be kept. Answers how many.
+    ///
+    /// # Errors
+    /// [`OperatorError`].
+    pub async fn sweep_requests(&self, keep: Option<Retention>, limit: u32) -> Result<u32, OperatorError> {
+        let Some(before) = keep.and_then(|keep| keep.sweepable_before(self.clock.now())) else { return Ok(0) };
+        Ok(self.store.sweep_requests(RequestId::first_at(before), limit).await?)
     }
 
     /// Sessions that lapsed or ended before this time may be deleted.

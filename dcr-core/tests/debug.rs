@@ -143,6 +143,9 @@ const HOLD_NONE: &[&str] = &[
     "Health",
     "Receipt",
     "RecentRefusal",
+    "RequestQuery",
+    "RequestRecord",
+    "RequestsOf",
     "RedirectClass",
     "Reference",
     "RemotePrincipal",
@@ -162,6 +165,7 @@ const HOLD_NONE: &[&str] = &[
     "UserId",
     "UserMatch",
     "UserQuery",
+    "Witness",
     // Settings and pages.
     "Admission",
     "AdoptionPolicy",

@@ -306,6 +306,17 @@ statements! {
     /// Deletes some funnel counts of hours before a time.
     sweep_funnel,
 
+    /// Inserts a request of the history unless it is there; matches no row then.
+    add_request,
+    /// Requests of a session, newest first.
+    requests_of_session,
+    /// Requests of a user, newest first.
+    requests_of_user,
+    /// Deletes some requests with ids before one.
+    sweep_requests,
+    /// Deletes a user's requests.
+    erase_requests,
+
     /// Inserts a user unless it is there; matches no row then.
     import_user,
     /// Inserts a connection unless there is one under this user and software; matches no row then.

@@ -25,6 +25,7 @@ pub(crate) async fn erase<DB: Dialect>(store: &SqlStore<DB>, erasure: &Erasure) 
     let aliases = db.execute(DB::SQL.erase_aliases, values![user]).await?;
     let connections = db.execute(DB::SQL.erase_connections, values![user]).await?;
     db.execute(DB::SQL.erase_upstream_tokens, values![user]).await?;
+    db.execute(DB::SQL.erase_requests, values![user]).await?;
     let rows = db.execute(DB::SQL.erase_user, values![user]).await?;
     let erased = Erased { user: rows > 0, sessions, connections, aliases, events };
     if erased.changed() {

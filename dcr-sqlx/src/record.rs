@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dcr_core::Timestamp;
-use dcr_core::record::FunnelCount;
-use dcr_core::session::EventId;
-use dcr_core::store::{EventQuery, FunnelQuery};
+use dcr_core::record::{FunnelCount, RequestRecord};
+use dcr_core::session::{EventId, RequestId};
+use dcr_core::store::{EventQuery, FunnelQuery, RequestQuery, RequestsOf};
 
 use crate::SqlStore;
 use crate::dialect::Dialect;
@@ -84,6 +84,26 @@ pub(crate) async fn add_counts<DB: Dialect>(store: &SqlStore<DB>, counts: &[Funn
         transaction.execute(DB::SQL.add_count, row).await?;
     }
     transaction.commit().await
+}
+
+pub(crate) async fn add_requests<DB: Dialect>(store: &SqlStore<DB>, requests: &[RequestRecord]) -> Result<(), Failure> {
+    let mut transaction = store.begin().await?;
+    for RequestRecord { id, user, session, at, method, tool, status, address } in requests {
+        let row = values![id, user, session, *at, Word(method), tool.as_ref(), *status, *address];
+        transaction.execute(DB::SQL.add_request, row).await?;
+    }
+    transaction.commit().await
+}
+
+/// The statement of `requests`, and its values.
+pub(crate) fn of_request_query<DB: Dialect>(query: &RequestQuery) -> (&'static str, Vec<Value>) {
+    let RequestQuery { of, before, limit } = query;
+    let before = before.unwrap_or(RequestId::from_bytes([0xff; 16]));
+    let limit = (*limit).clamp(1, 1_000);
+    match of {
+        RequestsOf::Session(session) => (DB::SQL.requests_of_session, values![session, &before, limit]),
+        RequestsOf::User(user) => (DB::SQL.requests_of_user, values![user, &before, limit]),
+    }
 }
 
 pub(crate) async fn sweep<DB: Dialect>(store: &SqlStore<DB>, before: Timestamp, limit: u32) -> Result<u32, Failure> {

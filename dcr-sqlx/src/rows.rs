@@ -1,7 +1,11 @@
 //! Values on their way into statements, and rows on their way out: integers, words, texts, bytes and null.
 
-use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Reference, Step};
-use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
+use std::net::IpAddr;
+
+use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Reference, RequestRecord, Step};
+use dcr_core::session::{
+    Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionEnd, SessionId, User, UserId,
+};
 use dcr_core::store::{Revocation, StoreError, StoredUpstreamToken};
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
@@ -59,12 +63,14 @@ written! {
         Timestamp => |time| time.unix_micros(),
         Generation => |generation| i64::from(generation.get()),
         bool => |flag| i64::from(flag),
+        u16 => |number| i64::from(number),
         u32 => |number| i64::from(number);
     Word:
         Word<'_> => |word| word.0.to_owned(),
         &UserId => |id| id.as_str().to_owned(),
         &Actor => |actor| actor.to_string(),
         &Reference => |reference| reference.to_string(),
+        IpAddr => |address| address.to_string(),
         &ScopeSet => |scope| scope.to_string();
     Text:
         &str => |text| text.to_owned(),
@@ -73,6 +79,7 @@ written! {
         &SessionId => |id| id.as_bytes().to_vec(),
         &ConnectionId => |id| id.as_bytes().to_vec(),
         &EventId => |id| id.as_bytes().to_vec(),
+        &RequestId => |id| id.as_bytes().to_vec(),
         &ClientId => |id| id.as_str().as_bytes().to_vec(),
         &Platform => |name| name.as_str().as_bytes().to_vec(),
         &SoftwareKey => |key| key.as_str().as_bytes().to_vec(),
@@ -330,6 +337,25 @@ impl<DB: Dialect> Columns<DB> {
             },
             outcome: self.word()?,
             count: self.count()?,
+        })
+    }
+
+    pub(crate) fn request(&mut self) -> Result<RequestRecord, Failure> {
+        Ok(RequestRecord {
+            id: self.id().map(RequestId::from_bytes)?,
+            user: self.user_id()?,
+            session: self.session_id()?,
+            at: self.time()?,
+            method: self.word()?,
+            tool: self.column(DB::text)?,
+            status: {
+                let status = self.integer()?;
+                self.fits(u16::try_from(status).ok())?
+            },
+            address: match self.column(DB::word)? {
+                Some(address) => Some(self.fits(address.parse().ok())?),
+                None => None,
+            },
         })
     }
 

@@ -157,6 +157,9 @@ mod tests {
             (Sqlite::SQL.sweep_events, "dcr_events_by_time"),
             (Sqlite::SQL.sweep_erased, "dcr_erased_sessions_by_end"),
             (Sqlite::SQL.funnel, "USING PRIMARY KEY"),
+            (Sqlite::SQL.requests_of_session, "USING INDEX dcr_requests_by_session"),
+            (Sqlite::SQL.requests_of_user, "USING INDEX dcr_requests_by_user"),
+            (Sqlite::SQL.sweep_requests, "USING PRIMARY KEY"),
             (Sqlite::SQL.sweep_lapsed, "USING INDEX dcr_sessions_by_expiry"),
             (Sqlite::SQL.sweep_ended, "dcr_sessions_by_end"),
         ] {

@@ -1,11 +1,11 @@
 //! The store: connections, transactions, retries, and the reads. What writes several rows has a module of its own.
 
 use async_trait::async_trait;
-use dcr_core::record::{Event, FunnelCount};
-use dcr_core::session::{Connection, ConnectionId, Generation, Session, SessionId, User, UserId};
+use dcr_core::record::{Event, FunnelCount, RequestRecord};
+use dcr_core::session::{Connection, ConnectionId, Generation, RequestId, Session, SessionId, User, UserId};
 use dcr_core::store::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
+    Imported, PutClient, PutUpstreamToken, RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
     StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
@@ -245,6 +245,20 @@ impl<DB: Dialect> Store for SqlStore<DB> {
 
     async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
         retried!(record::sweep(self, before, limit))
+    }
+
+    async fn add_requests(&self, requests: &[RequestRecord]) -> Result<(), StoreError> {
+        retried!(record::add_requests(self, requests))
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> Result<Vec<RequestRecord>, StoreError> {
+        let (sql, values) = record::of_request_query::<DB>(query);
+        retried!(self.query(sql, values.clone(), Columns::request))
+    }
+
+    async fn sweep_requests(&self, before: RequestId, limit: u32) -> Result<u32, StoreError> {
+        let swept = retried!(self.write(DB::SQL.sweep_requests, values![&before, limit]))?;
+        Ok(u32::try_from(swept).unwrap_or(limit))
     }
 
     async fn upstream_token(

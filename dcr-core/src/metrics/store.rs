@@ -10,13 +10,13 @@ use tracing::Instrument as _;
 use super::STORE;
 use crate::client::{ClientId, ImportedClient, StoredClient};
 use crate::clock::{Clock, Timestamp};
-use crate::record::{Event, FunnelCount};
+use crate::record::{Event, FunnelCount, RequestRecord};
 use crate::seal::Secret;
-use crate::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
+use crate::session::{Connection, ConnectionId, RequestId, Session, SessionId, User, UserId};
 use crate::store::methods::each_store_method;
 use crate::store::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
+    Imported, PutClient, PutUpstreamToken, RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
     StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
 };
 

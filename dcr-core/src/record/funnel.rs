@@ -143,10 +143,15 @@ impl Inner {
     /// Adds the counts to the store if that was not done for a minute. That it fails is nobody's trouble.
     pub(crate) async fn flush_a_little(&self) {
         if self.funnel.is_due(self.clock.now())
-            && let Err(error) = self.flush_counts().await
+            && let Err(error) = self.flush_all().await
         {
-            tracing::warn!(target: "dcr", %error, "the funnel counts wait for the store");
+            tracing::warn!(target: "dcr", %error, "funnel counts and the history of requests wait for the store");
         }
+    }
+
+    async fn flush_all(&self) -> Result<(), StoreError> {
+        self.flush_counts().await?;
+        self.flush_history().await
     }
 
     /// Adds the counts to the store. On an error they wait for the next time; where only the answer was lost they count
@@ -179,13 +184,13 @@ impl Inner {
 }
 
 impl DcrEngine {
-    /// Writes what this process keeps in memory for a while: the funnel counts. Call it when the server stops; what is not
-    /// written by then is lost.
+    /// Writes what this process keeps in memory for a while: the funnel counts, and the history of requests. Call it when the
+    /// server stops, and now and then; what is not written when a process dies is lost.
     ///
     /// # Errors
     /// [`Refusal`] if the store does not answer; then it is kept for the next time.
     pub async fn flush(&self) -> Result<(), Refusal> {
-        Ok(self.inner.flush_counts().await?)
+        Ok(self.inner.flush_all().await?)
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod actor;
 mod funnel;
+mod history;
 mod json;
 mod recent;
 mod reference;
@@ -14,6 +15,8 @@ mod retention;
 pub use self::actor::Actor;
 pub(crate) use self::funnel::Funnel;
 pub use self::funnel::{FunnelCount, Step};
+pub use self::history::RequestRecord;
+pub(crate) use self::history::{History, Witness};
 pub use self::json::NotAnEvent;
 pub(crate) use self::recent::Recent;
 pub use self::recent::RecentRefusal;

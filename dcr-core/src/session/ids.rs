@@ -72,6 +72,11 @@ internal_id! {
     EventId, "evt_"
 }
 
+internal_id! {
+    /// A request in the history of a session (UUID version 7).
+    RequestId, "req_"
+}
+
 impl SessionId {
     /// A fresh, time-ordered id with 80 random bits.
     pub(crate) fn mint(now: Timestamp, random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
@@ -96,6 +101,20 @@ impl ConnectionId {
 impl EventId {
     pub(crate) fn mint(now: Timestamp, random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
         uuid_v7(now, random).map(Self)
+    }
+}
+
+impl RequestId {
+    pub(crate) fn mint(now: Timestamp, random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
+        uuid_v7(now, random).map(Self)
+    }
+
+    /// Before the ids of all requests of this millisecond and later ones: where a store finds what is old.
+    #[must_use]
+    pub fn first_at(time: Timestamp) -> Self {
+        let mut id = [0; 16];
+        id[..6].copy_from_slice(&time.unix_millis().to_be_bytes()[2..]);
+        Self(id)
     }
 }
 

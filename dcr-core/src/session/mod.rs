@@ -11,7 +11,7 @@ mod records;
 
 pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, Subject, TokenFault, VerifyingKeys, jwks};
 pub(crate) use self::grant::{GrantKind, GrantToken};
-pub use self::ids::{ConnectionId, EventId, NotAnId, SessionId, UserId};
+pub use self::ids::{ConnectionId, EventId, NotAnId, RequestId, SessionId, UserId};
 pub(crate) use self::ids::{MACHINE_ID_PREFIX, USER_ID_PREFIX};
 pub(crate) use self::principal::Inner as PrincipalInner;
 pub use self::principal::Principal;

@@ -7,14 +7,17 @@ use async_trait::async_trait;
 
 use super::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
-    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
+    Imported, PutClient, PutUpstreamToken, RequestQuery, RequestsOf, Revocation, SessionView, SignIn, SignedIn, Store,
+    StoreError, StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch,
+    UserQuery,
 };
 use crate::client::{ClientId, ImportedClient, Platform, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::{Actor, Event, EventKind, FunnelCount, Step};
+use crate::record::{Actor, Event, EventKind, FunnelCount, RequestRecord, Step};
 use crate::seal::Secret;
-use crate::session::{Connection, ConnectionId, EventId, Generation, Session, SessionEnd, SessionId, User, UserId};
+use crate::session::{
+    Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionEnd, SessionId, User, UserId,
+};
 
 /// A [`Store`] in memory, for tests. What it keeps goes with the process.
 ///
@@ -47,6 +50,7 @@ struct Tables {
     /// Sessions that were erased, and when they ended.
     erased: BTreeMap<SessionId, Timestamp>,
     funnel: BTreeMap<FunnelKey, u64>,
+    requests: BTreeMap<RequestId, RequestRecord>,
     upstream_tokens: BTreeMap<(UserId, UpstreamTokenKey), StoredUpstreamToken>,
 }
 
@@ -338,6 +342,38 @@ impl Store for MemoryStore {
         tables.funnel.retain(|(hour, ..), _| {
             let goes = *hour < before && left > 0;
             left -= u32::from(goes);
+            !goes
+        });
+        Ok(swept)
+    }
+
+    async fn add_requests(&self, requests: &[RequestRecord]) -> Result<(), StoreError> {
+        let mut tables = self.tables()?;
+        for request in requests {
+            tables.requests.entry(request.id).or_insert_with(|| request.clone());
+        }
+        Ok(())
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> Result<Vec<RequestRecord>, StoreError> {
+        let tables = self.tables()?;
+        let fits = |request: &&RequestRecord| {
+            query.before.is_none_or(|before| request.id < before)
+                && match &query.of {
+                    RequestsOf::Session(session) => request.session == *session,
+                    RequestsOf::User(user) => request.user == *user,
+                }
+        };
+        let limit = usize::try_from(query.limit.clamp(1, 1_000)).unwrap_or(1);
+        Ok(tables.requests.values().rev().filter(fits).take(limit).cloned().collect())
+    }
+
+    async fn sweep_requests(&self, before: RequestId, limit: u32) -> Result<u32, StoreError> {
+        let mut tables = self.tables()?;
+        let mut swept = 0;
+        tables.requests.retain(|id, _| {
+            let goes = *id < before && swept < limit;
+            swept += u32::from(goes);
             !goes
         });
         Ok(swept)
@@ -653,6 +689,7 @@ impl Tables {
         self.alias_used_at.retain(|(connection, _), _| !connections.contains(connection));
         self.connections.retain(|id, _| !connections.contains(id));
         self.upstream_tokens.retain(|(owner, _), _| *owner != user);
+        self.requests.retain(|_, request| request.user != user);
         self.users.remove(&user);
         Ok(erased)
     }

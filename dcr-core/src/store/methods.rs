@@ -37,6 +37,9 @@ macro_rules! each_store_method {
             add_counts(counts: &[FunnelCount]) -> ();
             funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
             sweep_record(before: Timestamp, limit: u32) -> u32;
+            add_requests(requests: &[RequestRecord]) -> ();
+            requests(query: &RequestQuery) -> Vec<RequestRecord>;
+            sweep_requests(before: RequestId, limit: u32) -> u32;
             upstream_token(user: &UserId, key: &UpstreamTokenKey) -> Option<StoredUpstreamToken>;
             lease_upstream_token(user: &UserId, key: &UpstreamTokenKey, lease: UpstreamLease) -> bool;
             replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;

@@ -29,9 +29,9 @@ use async_trait::async_trait;
 pub use self::memory::MemoryStore;
 use crate::client::{ClientId, ImportedClient, Platform, SoftwareKey, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::{Event, EventKind, FunnelCount, Reference, Step};
+use crate::record::{Event, EventKind, FunnelCount, Reference, RequestRecord, Step};
 use crate::seal::Secret;
-use crate::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use crate::session::{Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionId, User, UserId};
 
 /// What went wrong in the store. Never the client's fault.
 #[derive(Debug, thiserror::Error)]
@@ -532,6 +532,28 @@ pub struct FunnelQuery {
     pub limit: u32,
 }
 
+/// Which requests to read, newest first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "a plain query")]
+pub struct RequestQuery {
+    /// Whose.
+    pub of: RequestsOf,
+    /// Only those before this one: where the page before ended.
+    pub before: Option<RequestId>,
+    /// At most so many; stores clamp it to 1 to 1,000 (OP-3).
+    pub limit: u32,
+}
+
+/// Whose requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a store must know each")]
+pub enum RequestsOf {
+    /// Of one session.
+    Session(SessionId),
+    /// Of all sessions of a person.
+    User(UserId),
+}
+
 /// What [`Store::erase`] does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores outside this crate read every field of it")]
@@ -785,6 +807,24 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError>;
+
+    /// Adds requests to the history. One whose id is there already is left alone, so that a batch may be tried again.
+    ///
+    /// # Errors
+    /// [`StoreError`]; then none was added.
+    async fn add_requests(&self, requests: &[RequestRecord]) -> Result<(), StoreError>;
+
+    /// Requests of the history, newest first: by their ids, which are ordered by time.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn requests(&self, query: &RequestQuery) -> Result<Vec<RequestRecord>, StoreError>;
+
+    /// Deletes at most `limit` requests whose ids are before `before`. Answers how many.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn sweep_requests(&self, before: RequestId, limit: u32) -> Result<u32, StoreError>;
 
     /// The upstream token that the user has under this key.
     ///

@@ -121,6 +121,9 @@ impl Dialect for MySql {
         sweep_erased: "DELETE FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?",
         sweep_events: concat!("DELETE FROM dcr_events WHERE at < ? AND ", not_asked_for!(), " ORDER BY at LIMIT ?"),
         sweep_funnel: "DELETE FROM dcr_funnel WHERE hour < ? LIMIT ?",
+        add_request: "INSERT IGNORE INTO dcr_requests (request_id, user_id, session_id, at, method, tool, status, address) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        sweep_requests: "DELETE FROM dcr_requests WHERE request_id < ? ORDER BY request_id LIMIT ?",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
              ON DUPLICATE KEY UPDATE until_at = VALUES(until_at)",
 

@@ -47,6 +47,16 @@ macro_rules! end {
 }
 
 /// Null stands for whatever the column has, its own null included: no value that is asked for is empty.
+macro_rules! requests {
+    ($column:literal) => {
+        concat!(
+            "SELECT request_id, user_id, session_id, at, method, tool, status, address FROM dcr_requests WHERE ",
+            $column,
+            " = $1 AND request_id < $2 ORDER BY request_id DESC LIMIT $3"
+        )
+    };
+}
+
 macro_rules! events {
     ($filter:literal, $limit:literal) => {
         concat!(
@@ -234,6 +244,14 @@ impl Dialect for Postgres {
         ),
         sweep_funnel: "DELETE FROM dcr_funnel WHERE (hour, platform, step, outcome) IN \
              (SELECT hour, platform, step, outcome FROM dcr_funnel WHERE hour < $1 ORDER BY hour LIMIT $2)",
+
+        add_request: "INSERT INTO dcr_requests (request_id, user_id, session_id, at, method, tool, status, address) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (request_id) DO NOTHING",
+        requests_of_session: requests!("session_id"),
+        requests_of_user: requests!("user_id"),
+        sweep_requests: "DELETE FROM dcr_requests WHERE request_id = ANY (ARRAY(SELECT request_id FROM dcr_requests \
+             WHERE request_id < $1 ORDER BY request_id LIMIT $2 FOR UPDATE SKIP LOCKED))",
+        erase_requests: "DELETE FROM dcr_requests WHERE user_id = $1",
 
         import_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id) DO NOTHING",

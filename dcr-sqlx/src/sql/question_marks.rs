@@ -15,6 +15,16 @@ macro_rules! end {
 
 /// Null stands for whatever the column has, its own null included: no value that is asked for is empty. Text is compared by
 /// its digits, since MySQL would leave out spaces at its end.
+macro_rules! requests {
+    ($column:literal) => {
+        concat!(
+            "SELECT request_id, user_id, session_id, at, method, tool, status, address FROM dcr_requests WHERE ",
+            $column,
+            " = ? AND request_id < ? ORDER BY request_id DESC LIMIT ?"
+        )
+    };
+}
+
 macro_rules! events {
     ($last:literal) => {
         concat!(
@@ -143,6 +153,12 @@ pub(super) const ALIKE: Statements = Statements {
          AND (hour, platform, step, outcome) > (?, ?, ?, ?) ORDER BY hour, platform, step, outcome LIMIT ?",
     sweep_events: "",
     sweep_funnel: "",
+
+    add_request: "",
+    requests_of_session: requests!("session_id"),
+    requests_of_user: requests!("user_id"),
+    sweep_requests: "",
+    erase_requests: "DELETE FROM dcr_requests WHERE user_id = ?",
 
     import_user: "",
     import_connection: "",

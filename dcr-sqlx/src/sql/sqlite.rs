@@ -103,6 +103,10 @@ impl Dialect for Sqlite {
         ),
         sweep_funnel: "DELETE FROM dcr_funnel WHERE (hour, platform, step, outcome) IN \
              (SELECT hour, platform, step, outcome FROM dcr_funnel WHERE hour < ? LIMIT ?)",
+        add_request: "INSERT INTO dcr_requests (request_id, user_id, session_id, at, method, tool, status, address) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (request_id) DO NOTHING",
+        sweep_requests: "DELETE FROM dcr_requests WHERE request_id IN \
+             (SELECT request_id FROM dcr_requests WHERE request_id < ? ORDER BY request_id LIMIT ?)",
         put_recovery: "INSERT INTO dcr_recovery (slot, until_at) VALUES (1, ?) \
              ON CONFLICT (slot) DO UPDATE SET until_at = excluded.until_at",
 

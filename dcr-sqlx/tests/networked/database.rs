@@ -76,6 +76,7 @@ async fn op_8_nothing_that_is_compared_folds_case_or_ignores_spaces(database: Da
             "dcr_client_rows.body",
             "dcr_events.reason",
             "dcr_imported_clients.name",
+            "dcr_requests.tool",
             "dcr_sessions.end_reason",
             "dcr_sessions.resource",
             "dcr_users.email",

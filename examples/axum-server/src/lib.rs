@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::routing::get;
 use dcr_examples_common::{Example, GREETING, Served, healthz, readyz};
 use tower_layer::Layer as _;
@@ -20,6 +21,7 @@ pub fn app(example: &Example) -> Router {
         .route("/healthz", get(healthz()))
         .route("/readyz", get(move || readyz(probed)))
         .merge(example.served().into_iter().fold(Router::new(), mcp))
+        .layer(from_fn(dcr_axum::peer)) // for the history of requests
         .merge(dcr_axum::router(engine)) // metadata, register, authorize, token, ...
 }
 

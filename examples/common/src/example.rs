@@ -80,6 +80,10 @@ impl Example {
             .theme(settings.theme)
             .manage_registrations(settings.manages_registrations)
             .event_retention(settings.event_retention);
+        let builder = match settings.request_history {
+            Some(keep) => builder.request_history(keep),
+            None => builder,
+        };
         let builder = match settings.admin {
             Some(access) => builder.admin(access),
             None => builder,

@@ -190,6 +190,10 @@ pub struct Options {
     #[arg(long, env = "DCR_EVENT_RETENTION", value_name = "DAYS")]
     pub event_retention: Option<String>,
 
+    /// How many days the history of requests is kept, or `forever`: which tools were called, when, from where [default: off]
+    #[arg(long, env = "DCR_REQUEST_HISTORY", value_name = "DAYS")]
+    pub request_history: Option<String>,
+
     /// Whose pages they are: the name of the organisation or service in their head [default: the host of the public URL]
     #[arg(long, env = "DCR_THEME_NAME", value_name = "NAME")]
     pub theme_name: Option<String>,

@@ -59,6 +59,8 @@ pub struct Settings {
     pub(crate) resource_server: Option<(String, String)>,
     pub(crate) admin: Option<AdminAccess>,
     pub(crate) event_retention: Retention,
+    /// Whether and how long the history of requests is kept.
+    pub(crate) request_history: Option<Retention>,
     pub(crate) theme: Theme,
     log: EnvFilter,
 }
@@ -186,6 +188,10 @@ impl Settings {
             resource_server: options.resource_server.as_deref().map(resource_server).transpose()?,
             admin: options.admin_token.as_deref().map(admin).transpose()?,
             event_retention: parsed("DCR_EVENT_RETENTION", options.event_retention.as_deref())?.unwrap_or_default(),
+            request_history: match options.request_history.as_deref() {
+                Some("off") => None,
+                kept => parsed("DCR_REQUEST_HISTORY", kept)?,
+            },
             theme,
             log: EnvFilter::try_new(options.log.as_deref().unwrap_or("info")).map_err(|error| {
                 Failure::configuration(format!("DCR_LOG is no filter ({error}): write a level such as info or debug"))
@@ -253,6 +259,7 @@ impl Options {
             resource_server,
             admin_token,
             event_retention,
+            request_history,
             theme_name,
             theme_logo,
             theme_colour,
@@ -302,6 +309,7 @@ impl Options {
             resource_server,
             admin_token,
             event_retention,
+            request_history,
             theme_name,
             theme_logo,
             theme_colour,

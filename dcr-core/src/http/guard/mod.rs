@@ -32,6 +32,7 @@ use super::respond;
 use crate::engine::DcrEngine;
 use crate::error::{Reason, Refusal};
 use crate::oauth::ScopeSet;
+use crate::record::Witness;
 
 const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
@@ -58,6 +59,9 @@ struct Rules {
     /// Whether pages of any origin may ask.
     browsers: bool,
 }
+
+/// A request that passes.
+type Admitted<B, P> = (Request<InspectedBody<B>>, P, Option<Witness>);
 
 /// A request that does not pass, and the scopes that it would need.
 struct Denied {
@@ -184,41 +188,51 @@ impl<V: Verifier> BearerLayer<V> {
         Denied { refusal: refusal.into(), needed: self.rules.needed.clone() }
     }
 
-    /// The request as the inner service may see it, and who it speaks for.
-    async fn admit<B>(&self, request: Request<B>) -> Result<(Request<InspectedBody<B>>, V::Principal), Denied>
+    /// The request as the inner service may see it, who it speaks for, and what the history will say of it, if there is one.
+    async fn admit<B>(&self, request: Request<B>) -> Result<Admitted<B, V::Principal>, Denied>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let (mut parts, body) = request.into_parts();
         let principal = self.verify(&parts.headers).await?;
-        let body = self.check_scopes(&parts.method, &parts.headers, body, &principal).await?;
+        let mut witness = self.verifier.witness(&parts);
+        let called = witness.as_mut().map(|witness| &mut witness.tools);
+        let body = self.check_scopes(&parts.method, &parts.headers, body, &principal, called).await?;
         if let Some(session) = self.inner_session(&parts.headers, &principal)? {
             parts.headers.insert(MCP_SESSION_ID, session);
         }
         // The inner service has the principal; the token is none of its business (spec row 40).
         parts.headers.remove(AUTHORIZATION);
         parts.extensions.insert(principal.clone());
-        Ok((Request::from_parts(parts, body), principal))
+        Ok((Request::from_parts(parts, body), principal, witness))
     }
 
-    /// What the request needs is demanded at once, the route's and the tools' scopes together (spec row 34).
+    /// What the request needs is demanded at once, the route's and the tools' scopes together (spec row 34). `history` wants to
+    /// know which tools are called, even if that is of no matter to the scopes.
     async fn check_scopes<B>(
         &self,
         method: &Method,
         headers: &HeaderMap,
         body: B,
         principal: &V::Principal,
+        history: Option<&mut Vec<String>>,
     ) -> Result<InspectedBody<B>, Denied>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let Rules { needed, tools, .. } = self.rules.as_ref();
-        if self.verifier.require(principal, tools.all()).is_ok() {
+        if history.is_none() && self.verifier.require(principal, tools.all()).is_ok() {
             self.require(principal, needed)?;
             return Ok(InspectedBody::unread(body));
         }
         match tools.inspect(method, headers, body).await {
-            Ok((body, more)) => self.require(principal, &needed.union(&more)).map(|()| body),
+            Ok((body, called)) => {
+                self.require(principal, &needed.union(&tools.needed_by(&called)))?;
+                if let Some(history) = history {
+                    *history = called;
+                }
+                Ok(body)
+            }
             Err(reason) => {
                 self.require(principal, needed)?;
                 Err(self.denied(reason))
@@ -315,11 +329,14 @@ where
             if browsers && browsers::is_preflight(request.method(), request.headers()) {
                 return Ok(browsers::preflight().map(GuardBody::Ours));
             }
-            let (request, principal) = match layer.admit(request).await {
+            let (request, principal, witness) = match layer.admit(request).await {
                 Ok(admitted) => admitted,
                 Err(denied) => return Ok(layer.answer(&denied).map(GuardBody::Ours)),
             };
             let mut response = inner.call(request).await?;
+            if let Some(witness) = witness {
+                layer.verifier.note(witness, &principal, response.status());
+            }
             layer.bind(response.headers_mut(), &principal);
             if browsers {
                 browsers::allow(response.headers_mut());

@@ -56,20 +56,20 @@ impl ToolRules {
         &self.all
     }
 
-    /// Reads `body` as far as it takes to know what it needs; or why that cannot be known. The body that is answered is the
-    /// one that came, byte for byte.
+    /// Reads `body` as far as it takes to know which tools it calls; or why that cannot be known. The body that is answered is
+    /// the one that came, byte for byte.
     pub(super) async fn inspect<B>(
         &self,
         method: &Method,
         headers: &HeaderMap,
         mut body: B,
-    ) -> Result<(InspectedBody<B>, ScopeSet), Reason>
+    ) -> Result<(InspectedBody<B>, Vec<String>), Reason>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         // Messages come by POST and by nothing else (Streamable HTTP, all revisions).
         if method != Method::POST {
-            return Ok((InspectedBody::unread(body), ScopeSet::default()));
+            return Ok((InspectedBody::unread(body), Vec::new()));
         }
         if headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity") {
             return Err(Reason::MediaType);
@@ -94,19 +94,20 @@ impl ToolRules {
             // What does not begin like a message is none, under whatever name a server takes it: an upload, a form.
             if may_be_message == Some(false) {
                 let read = std::iter::once(Frame::data(data.freeze())).chain(trailers).collect();
-                return Ok((InspectedBody::new(read, Some(body)), ScopeSet::default()));
+                return Ok((InspectedBody::new(read, Some(body)), Vec::new()));
             }
         }
         let data = data.freeze();
-        let needed = match data.is_empty() {
-            true => ScopeSet::default(),
-            false => self.needed_by(&tools_called(&data).ok_or(Reason::ToolCallUnclear)?),
+        let called = match data.is_empty() {
+            true => Vec::new(),
+            false => tools_called(&data).ok_or(Reason::ToolCallUnclear)?,
         };
         let read = Some(data).filter(|data| !data.is_empty()).map(Frame::data).into_iter().chain(trailers).collect();
-        Ok((InspectedBody::new(read, None), needed))
+        Ok((InspectedBody::new(read, None), called))
     }
 
-    fn needed_by(&self, tools: &[String]) -> ScopeSet {
+    /// What calling these takes.
+    pub(super) fn needed_by(&self, tools: &[String]) -> ScopeSet {
         tools
             .iter()
             .filter_map(|tool| self.needed.get(tool))

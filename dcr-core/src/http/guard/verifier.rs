@@ -3,12 +3,14 @@
 use std::fmt;
 use std::future::Future;
 
-use ::http::HeaderMap;
+use ::http::request::Parts;
+use ::http::{HeaderMap, StatusCode};
 
 use super::super::mcp_session;
 use crate::engine::DcrEngine;
 use crate::error::Refusal;
 use crate::oauth::ScopeSet;
+use crate::record::Witness;
 use crate::session::Principal;
 
 pub(crate) mod sealed {
@@ -33,6 +35,17 @@ pub trait Verifier: sealed::Sealed + Clone + fmt::Debug + Send + Sync + 'static 
     /// # Errors
     /// [`Refusal`] with [`Reason::ScopeInsufficient`](crate::Reason::ScopeInsufficient).
     fn require(&self, principal: &Self::Principal, needed: &ScopeSet) -> Result<(), Refusal>;
+
+    /// Begins the record of a request that passed, if a history is kept.
+    fn witness(&self, parts: &Parts) -> Option<Witness> {
+        let _ = parts;
+        None
+    }
+
+    /// Ends it.
+    fn note(&self, witness: Witness, principal: &Self::Principal, status: StatusCode) {
+        let _ = (witness, principal, status);
+    }
 
     /// A scope of `needed` that no token can have, because there is none of that name.
     fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str>;
@@ -76,6 +89,17 @@ impl Verifier for OwnResource {
 
     fn require(&self, principal: &Principal, needed: &ScopeSet) -> Result<(), Refusal> {
         principal.require(needed)
+    }
+
+    fn witness(&self, parts: &Parts) -> Option<Witness> {
+        let inner = &self.engine.inner;
+        inner.history.keep()?;
+        let (at, method) = (inner.clock.now(), parts.method.to_string());
+        Some(Witness { at, method, address: inner.proxies.caller(parts).address, tools: Vec::new() })
+    }
+
+    fn note(&self, witness: Witness, principal: &Principal, status: StatusCode) {
+        self.engine.inner.note_request(witness, principal, status.as_u16());
     }
 
     fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str> {

@@ -1,10 +1,13 @@
 //! Cases of [`Store::erase`](crate::store::Store::erase).
 
 use super::fixtures::*;
+use super::record::{request, requests_of};
 use crate::random::SystemRandom;
 use crate::record::{Actor, Event, EventKind};
 use crate::session::UserId;
-use crate::store::{Counts, Ending, Erased, Erasure, EventQuery, PutUpstreamToken, SignIn, SignedIn, Target};
+use crate::store::{
+    Counts, Ending, Erased, Erasure, EventQuery, PutUpstreamToken, RequestsOf, SignIn, SignedIn, Target,
+};
 
 fn marker() -> UserId {
     UserId::of_erased(&SystemRandom).unwrap()
@@ -154,4 +157,14 @@ pub async fn race_an_erasure_leaves_nothing_of_those_who_sign_in_meanwhile(store
     assert_eq!(counts.sessions, left);
     assert_eq!(counts.users, u64::from(left > 0));
     assert_eq!(store.session(session_id(1)).await.unwrap(), None);
+}
+
+/// Of nobody else.
+pub async fn who_is_erased_has_no_history_of_requests(store: AnyStore) {
+    open(&store, sign_in_as(1, "client-one")).await;
+    store.add_requests(&[request(1, 1, "ada"), request(2, 2, "bob")]).await.unwrap();
+    store.erase(erasure(3, &marker())).await.unwrap();
+    let of = |name: &str| RequestsOf::User(person(name).id);
+    assert_eq!(requests_of(&store, of("ada"), None, 10).await, []);
+    assert_eq!(requests_of(&store, of("bob"), None, 10).await, [request(2, 2, "bob")]);
 }

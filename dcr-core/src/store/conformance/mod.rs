@@ -140,6 +140,8 @@ macro_rules! store_conformance {
             race_one_of_many_uses_counts
             events_are_found_by_everything_that_they_say
             events_without_an_actor_say_so
+            the_history_of_requests_is_read_as_it_was_written
+            old_requests_are_swept_in_batches
             a_connection_is_read_with_its_aliases
             users_are_found_by_a_part_of_their_name
             funnel_counts_add_up
@@ -147,6 +149,7 @@ macro_rules! store_conformance {
             a_sweep_of_the_record_takes_what_is_old
             a_sweep_of_the_record_leaves_recoveries_of_sessions_that_are_there
             an_erasure_leaves_no_row_of_the_person
+            who_is_erased_has_no_history_of_requests
             an_erasure_leaves_events_of_nobody
             erased_sessions_are_in_the_feed_until_they_are_swept
             an_erasure_of_nobody_writes_nothing

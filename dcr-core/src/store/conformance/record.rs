@@ -3,8 +3,9 @@
 use super::fixtures::*;
 use crate::client::Platform;
 use crate::clock::Timestamp;
-use crate::record::{Actor, Event, EventKind, FunnelCount, Reference, Step};
-use crate::store::{EventQuery, FunnelQuery, Target, UserMatch, UserQuery};
+use crate::record::{Actor, Event, EventKind, FunnelCount, Reference, RequestRecord, Step};
+use crate::session::RequestId;
+use crate::store::{EventQuery, FunnelQuery, RequestQuery, RequestsOf, Target, UserMatch, UserQuery};
 
 fn reference(text: &str) -> Reference {
     text.parse().unwrap()
@@ -229,4 +230,72 @@ pub async fn race_funnel_counts_of_many_add_up(store: AnyStore) {
     let all = all_counts(&store).await;
     assert_eq!(all.len(), Step::ALL.len());
     assert!(all.iter().all(|count| count.count == 5 * 28), "{all:?}");
+}
+
+pub(super) fn request(n: u8, session: u32, who: &str) -> RequestRecord {
+    let at = at(i64::from(n));
+    let mut id = *RequestId::first_at(at).as_bytes();
+    id[15] = n;
+    RequestRecord {
+        id: RequestId::from_bytes(id),
+        user: person(who).id,
+        session: session_id(session),
+        at,
+        method: "POST".to_owned(),
+        tool: (n % 2 == 0).then(|| format!("tool {n} \u{0}\u{1f600} Erase ")),
+        status: 200 + u16::from(n),
+        address: match n % 3 {
+            0 => None,
+            1 => Some([192, 0, 2, n].into()),
+            _ => Some([0x2001, 0xdb8, 0, 0, 0, 0, 0, u16::from(n)].into()),
+        },
+    }
+}
+
+pub(super) async fn requests_of(
+    store: &AnyStore,
+    of: RequestsOf,
+    before: Option<RequestId>,
+    limit: u32,
+) -> Vec<RequestRecord> {
+    store.requests(&RequestQuery { of, before, limit }).await.unwrap()
+}
+
+/// By session and by person, newest first, in pages; a batch that is added again adds nothing.
+pub async fn the_history_of_requests_is_read_as_it_was_written(store: AnyStore) {
+    let all: Vec<_> = (0..40).map(|n| request(n, u32::from(n % 3), if n % 3 == 2 { "bob" } else { "ada" })).collect();
+    store.add_requests(&all[..30]).await.unwrap();
+    store.add_requests(&all[20..]).await.unwrap();
+    store.add_requests(&[]).await.unwrap();
+    let expected = |fits: &dyn Fn(&RequestRecord) -> bool| -> Vec<RequestRecord> {
+        all.iter().rev().filter(|request| fits(request)).cloned().collect()
+    };
+    for session in 0..4 {
+        let found = requests_of(&store, RequestsOf::Session(session_id(session)), None, 1_000).await;
+        assert_eq!(found, expected(&|request| request.session == session_id(session)));
+    }
+    let ada = person("ada").id;
+    let hers = expected(&|request| request.user == ada);
+    let (mut paged, mut before) = (Vec::new(), None);
+    loop {
+        let page = requests_of(&store, RequestsOf::User(ada.clone()), before, 7).await;
+        assert!(page.len() <= 7);
+        let Some(last) = page.last() else { break };
+        before = Some(last.id);
+        paged.extend(page);
+    }
+    assert_eq!(paged, hers);
+    assert_eq!(requests_of(&store, RequestsOf::User(ada), None, 0).await.len(), 1, "OP-3");
+}
+
+/// The oldest first, and no more than was asked for.
+pub async fn old_requests_are_swept_in_batches(store: AnyStore) {
+    let all: Vec<_> = (0..20).map(|n| request(n, 1, "ada")).collect();
+    store.add_requests(&all).await.unwrap();
+    let before = RequestId::first_at(at(12));
+    for swept in [5, 5, 2, 0] {
+        assert_eq!(store.sweep_requests(before, 5).await.unwrap(), swept);
+    }
+    let left = requests_of(&store, RequestsOf::Session(session_id(1)), None, 1_000).await;
+    assert_eq!(left, all[12..].iter().rev().cloned().collect::<Vec<_>>());
 }
