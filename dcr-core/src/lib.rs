@@ -58,6 +58,7 @@ mod admin;
 mod client;
 mod clock;
 mod config;
+mod console;
 mod engine;
 mod erase;
 mod error;

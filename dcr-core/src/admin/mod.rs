@@ -22,7 +22,11 @@ use ::http::request::Parts;
 use ::http::{HeaderMap, Request, Response};
 use bytes::Bytes;
 
-use self::problem::Problem;
+pub(crate) use self::change::{Applied, pin_as_in_a_file};
+pub(crate) use self::input::checked as checked_reason;
+pub(crate) use self::problem::Problem;
+pub(crate) use self::read::{WhatWas, named};
+pub(crate) use self::route::Verb;
 use self::route::{Found, Operation};
 use crate::engine::{DcrEngine, Inner};
 use crate::error::Reason;

@@ -162,6 +162,11 @@ impl PlatformList {
         self.entries.iter().map(|entry| &entry.platform)
     }
 
+    /// How people call the platform of this name.
+    pub(crate) fn label(&self, platform: &Platform) -> Option<&str> {
+        self.entries.iter().find(|entry| entry.platform == *platform).map(|entry| entry.label.as_str())
+    }
+
     /// An operator's own list, in the format of the shipped `platforms.json`.
     ///
     /// # Errors

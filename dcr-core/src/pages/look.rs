@@ -34,7 +34,7 @@ impl Look {
         if style.to_ascii_lowercase().contains("</style") {
             return Err(ConfigError::Pages("its style ends its own element".to_owned()));
         }
-        let mut sources = format!("style-src {}", style_source(&style));
+        let mut sources = format!("style-src {}", hash_source(&style));
         if brand.logo.is_some() {
             sources.push_str("; img-src 'self'");
         }
@@ -120,8 +120,8 @@ fn failed(why: &Unserved) {
     tracing::error!(target: "dcr", %why, "a page cannot be served");
 }
 
-/// The style sheet by its hash (CO-3): nothing else of a page is style.
-fn style_source(style: &str) -> String {
+/// A style sheet or script by its hash, for a content security policy (CO-3): nothing else of a page is one.
+pub(crate) fn hash_source(style: &str) -> String {
     use base64::Engine as _;
     format!("'sha256-{}'", base64::engine::general_purpose::STANDARD.encode(sha256(style.as_bytes())))
 }

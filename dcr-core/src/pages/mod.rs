@@ -68,7 +68,7 @@ use std::sync::Arc;
 
 pub use self::kind::RefusalKind;
 pub use self::language::Language;
-pub(crate) use self::look::Look;
+pub(crate) use self::look::{Look, hash_source};
 pub use self::standard::StandardPages;
 pub use self::texts::{Reconnecting, Texts};
 pub(crate) use self::theme::LogoFile;
