@@ -208,6 +208,11 @@ impl PlatformList {
         Ok(Self { entries })
     }
 
+    /// How people call the platform that a redirect URI proves which passed before.
+    pub(crate) fn label_of(&self, redirect: &str) -> Option<&str> {
+        self.entries.iter().find(|entry| entry.proves(redirect)).map(|entry| entry.label.as_str())
+    }
+
     /// The platform that this redirect proves, if any.
     pub(crate) fn of(&self, redirect: &CanonicalRedirect) -> Option<KnownPlatform> {
         self.entries.iter().find(|entry| entry.proves(redirect.as_str())).map(Entry::known)

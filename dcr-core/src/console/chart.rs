@@ -105,12 +105,16 @@ fn times(svg: &mut String, area: &Area, range: Range, starts: &[Timestamp], narr
     for (piece, start) in starts.iter().enumerate() {
         // Counted from the end: the last piece is that of now. Of a week the first piece of each day.
         let labelled = match range {
-            Range::Week => (start.unix_seconds() / (24 * 3_600)) % (every as i64 / 4) == 0 && start.unix_seconds() % (24 * 3_600) == 0,
+            Range::Week => {
+                (start.unix_seconds() / (24 * 3_600)) % (every as i64 / 4) == 0
+                    && start.unix_seconds() % (24 * 3_600) == 0
+            }
             Range::Day | Range::Month => (starts.len() - 1 - piece).is_multiple_of(every),
         };
         if labelled {
             let (x, y) = (area.x(piece, starts.len()), area.height - area.bottom + 16.0);
-            let _ = write!(svg, r#"<text class="tick mid" x="{x:.1}" y="{y:.1}">{}</text>"#, escape(&tick(range, *start)));
+            let _ =
+                write!(svg, r#"<text class="tick mid" x="{x:.1}" y="{y:.1}">{}</text>"#, escape(&tick(range, *start)));
         }
     }
 }
@@ -119,23 +123,12 @@ fn level(svg: &mut String, area: &Area, part: f64, label: &str) {
     let (y, end) = (area.y(part), area.width - area.right);
     let class = if part == 0.0 { "axis" } else { "grid" };
     let _ = write!(svg, r#"<line class="{class}" x1="{:.1}" x2="{end:.1}" y1="{y:.1}" y2="{y:.1}"/>"#, area.left);
-    let _ = write!(
-        svg,
-        r#"<text class="tick end" x="{:.1}" y="{:.1}">{}</text>"#,
-        area.left - 6.0,
-        y + 4.0,
-        escape(label)
-    );
+    let _ =
+        write!(svg, r#"<text class="tick end" x="{:.1}" y="{:.1}">{}</text>"#, area.left - 6.0, y + 4.0, escape(label));
 }
 
 /// Bars over time, a stack for each piece, the first series below.
-pub(super) fn bars(
-    range: Range,
-    starts: &[Timestamp],
-    series: &[Plotted],
-    title: &str,
-    description: &str,
-) -> Html {
+pub(super) fn bars(range: Range, starts: &[Timestamp], series: &[Plotted], title: &str, description: &str) -> Html {
     let area = Area { width: 900.0, height: 260.0, left: 52.0, top: 10.0, bottom: 26.0, right: 8.0 };
     let sums = (0..starts.len()).map(|piece| {
         series.iter().filter_map(|one| one.values.get(piece)).fold(0_u64, |sum, value| sum.saturating_add(*value))

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use ::http::header::ACCEPT_LANGUAGE;
 use askama::filters::HtmlSafe;
 
 use super::texts::ConsoleTexts;
@@ -11,6 +10,7 @@ use super::{ConsoleRequest, PATH};
 use crate::client::Platform;
 use crate::clock::Timestamp;
 use crate::engine::Inner;
+use crate::http::Responder;
 use crate::pages::{Brand, Language, escape};
 use crate::text::bounded;
 
@@ -57,8 +57,7 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(engine: &Inner, request: &ConsoleRequest<'_>) -> Self {
-        let preferences = request.headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
-        let language = Language::preferred(preferences);
+        let language = Responder::new(engine, request.headers).language();
         let t = ConsoleTexts::of(language);
         let (brand, _) = engine.look.shared();
         let base = format!("{}{PATH}", engine.prefix);
@@ -70,11 +69,8 @@ impl Frame {
             (Section::Events, "/events", t.events),
             (Section::Health, "/health", t.health),
         ];
-        let item = |(section, path, label)| NavItem {
-            href: format!("{base}{path}"),
-            label,
-            current: here == Some(section),
-        };
+        let item =
+            |(section, path, label)| NavItem { href: format!("{base}{path}"), label, current: here == Some(section) };
         Self {
             t,
             language,

@@ -20,8 +20,6 @@ mod people;
 mod person;
 mod query;
 mod series;
-#[cfg(all(test, feature = "testing"))]
-mod tests;
 mod texts;
 
 use ::http::header::{

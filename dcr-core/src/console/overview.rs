@@ -118,9 +118,7 @@ impl Inner {
         loop {
             let found = self.store.funnel(&asked).await?;
             let is_last = found.len() < AT_ONCE as usize;
-            asked.after = found.last().map(|last| {
-                (last.hour, last.platform.clone(), last.step, last.outcome.clone())
-            });
+            asked.after = found.last().map(|last| (last.hour, last.platform.clone(), last.step, last.outcome.clone()));
             all.extend(found);
             if is_last {
                 return Ok(all);

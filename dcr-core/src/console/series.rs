@@ -1,7 +1,6 @@
 //! From funnel counts to what the overview says: sign-ins over time, and where each platform loses people.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use crate::client::Platform;
 use crate::clock::Timestamp;
@@ -56,10 +55,6 @@ impl Range {
         let (pieces, width) = self.pieces();
         let place = (hour.unix_seconds() - first.unix_seconds()).div_euclid(width);
         usize::try_from(place).ok().filter(|place| *place < pieces)
-    }
-
-    pub(super) const fn width(self) -> Duration {
-        Duration::from_secs(self.pieces().1.unsigned_abs())
     }
 }
 
@@ -192,6 +187,8 @@ pub(super) fn series(range: Range, now: Timestamp, counts: &[FunnelCount]) -> Ve
 
 #[cfg(test)]
 mod series_tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn count(hour: i64, step: Step, outcome: &str, count: u64) -> FunnelCount {
@@ -204,7 +201,7 @@ mod series_tests {
         let now = Timestamp::from_unix_seconds(1_790_000_000);
         for range in Range::ALL {
             let starts = range.starts(now);
-            let (last, width) = (starts[starts.len() - 1], range.width());
+            let (last, width) = (starts[starts.len() - 1], Duration::from_secs(range.pieces().1.unsigned_abs()));
             assert!(last <= now && now < last + width);
             assert_eq!(last.unix_seconds() % i64::try_from(width.as_secs()).unwrap(), 0);
             assert_eq!(range.piece_of(starts[0], last), Some(starts.len() - 1));

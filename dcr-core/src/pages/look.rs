@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::check::{self, PageFault};
-use super::{Brand, ConsentPage, Language, LogoFile, PageError, Pages, RefusalPage, Theme};
+use super::{
+    Brand, ConnectionsPage, ConsentPage, Language, LogoFile, PageError, Pages, RefusalPage, SignInPage, Theme, standard,
+};
 use crate::config::Issuer;
 use crate::error::{ConfigError, Reason};
 use crate::seal::sha256;
@@ -53,6 +55,13 @@ impl Look {
                 (page.brand, page.style) = (Arc::clone(&self.brand), Arc::clone(&self.style));
                 self.made_refusal(&page).map_err(|fault| format!("of the refusal page in {language:?}: {fault}"))?;
             }
+            let mut page = SignInPage::sample(*language);
+            (page.brand, page.style) = (Arc::clone(&self.brand), Arc::clone(&self.style));
+            self.made_sign_in(&page).map_err(|fault| format!("of the sign-in page in {language:?}: {fault}"))?;
+            let mut page = ConnectionsPage::sample(*language);
+            (page.brand, page.style) = (Arc::clone(&self.brand), Arc::clone(&self.style));
+            self.made_connections(&page)
+                .map_err(|fault| format!("of the connections page in {language:?}: {fault}"))?;
         }
         Ok(())
     }
@@ -65,6 +74,34 @@ impl Look {
     /// The same of a refusal.
     pub(crate) fn refusal(&self, page: &RefusalPage) -> Option<String> {
         self.made_refusal(page).inspect_err(failed).ok()
+    }
+
+    /// The same of a sign-in page.
+    pub(crate) fn sign_in(&self, page: &SignInPage) -> Option<String> {
+        self.made_sign_in(page).inspect_err(failed).ok()
+    }
+
+    /// The same of a page of connections.
+    pub(crate) fn connections(&self, page: &ConnectionsPage) -> Option<String> {
+        self.made_connections(page).inspect_err(failed).ok()
+    }
+
+    /// The page on the way back from the login: always as shipped, since nobody looks at it.
+    pub(crate) fn signed_in(&self, language: Language, next: &str) -> Option<String> {
+        let made = standard::signed_in(language, &self.brand, &self.style, next).map_err(Unserved::Unmade);
+        made.inspect_err(failed).ok()
+    }
+
+    fn made_sign_in(&self, page: &SignInPage) -> Result<String, Unserved> {
+        let html = self.pages.sign_in(page).map_err(Unserved::Unmade)?;
+        check::sign_in(&html, page).map_err(Unserved::Faulty)?;
+        Ok(html)
+    }
+
+    fn made_connections(&self, page: &ConnectionsPage) -> Result<String, Unserved> {
+        let html = self.pages.connections(page).map_err(Unserved::Unmade)?;
+        check::connections(&html, page).map_err(Unserved::Faulty)?;
+        Ok(html)
     }
 
     fn made_consent(&self, page: &ConsentPage) -> Result<String, Unserved> {
