@@ -166,3 +166,124 @@ impl fmt::Debug for WebLogin {
         f.debug_struct("WebLogin").field("area", &self.area).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::Issuer;
+    use crate::random::SystemRandom;
+    use crate::seal::Secret;
+    use crate::upstream::{Groups, Roles};
+
+    const EVERY: [Purpose; 8] = [
+        Purpose::Request,
+        Purpose::Approved,
+        Purpose::Remembered,
+        Purpose::UpstreamToken,
+        Purpose::ConsoleLogin,
+        Purpose::ConsoleSession,
+        Purpose::ConnectionsLogin,
+        Purpose::ConnectionsSession,
+    ];
+
+    fn ring(secrets: &[u8]) -> KeyRing {
+        let secrets: Vec<_> = secrets.iter().map(|byte| Secret::from_bytes([*byte; 32])).collect();
+        KeyRing::new(&secrets, &[]).unwrap()
+    }
+
+    fn places() -> [Place; 2] {
+        let issuer = Issuer::parse("https://mcp.example").unwrap();
+        [Place::connections(&issuer, "/oauth"), Place::console(&issuer, None, "/oauth", [7; 16])]
+    }
+
+    fn ada() -> User {
+        User {
+            id: UserId::derive("i", "t", "ada"),
+            issuer: "i".to_owned(),
+            tenant: "t".to_owned(),
+            object_id: "ada".to_owned(),
+            name: Some("Ada".to_owned()),
+            email: None,
+            groups: Groups::Unsaid,
+            roles: Roles::default(),
+        }
+    }
+
+    fn person(place: &Place, ring: &KeyRing) -> (WebPerson, String) {
+        let person = WebPerson::signed_in(place, &ada(), Timestamp::from_unix_seconds(1_000), &SystemRandom).unwrap();
+        let sealed = person.seal(ring, &SystemRandom).unwrap();
+        (person, sealed)
+    }
+
+    #[test]
+    fn who_is_signed_in_opens_in_their_own_area_for_an_hour_and_with_a_rotated_key() {
+        let (old, now) = (ring(&[1]), Timestamp::from_unix_seconds(1_000));
+        for place in places() {
+            let (person, sealed) = person(&place, &old);
+            let open = |place: &Place, at, ring: &KeyRing| WebPerson::open(place, &sealed, at, ring);
+            assert_eq!(open(&place, now, &old).as_ref(), Some(&person));
+            assert_eq!(open(&place, now, &ring(&[2, 1])).as_ref(), Some(&person));
+            assert_eq!(open(&place, now, &ring(&[2])), None);
+            assert_eq!(open(&place, now + Duration::from_secs(3_599), &old).as_ref(), Some(&person));
+            assert_eq!(open(&place, now + Duration::from_secs(3_600), &old), None);
+            for other in places().iter().filter(|other| other.area != place.area) {
+                assert_eq!(open(other, now, &old), None);
+            }
+        }
+    }
+
+    #[test]
+    fn who_was_let_in_by_other_lists_is_so_no_longer() {
+        let [_, console] = places();
+        let (_, sealed) = person(&console, &ring(&[1]));
+        let issuer = Issuer::parse("https://mcp.example").unwrap();
+        let changed = Place::console(&issuer, None, "/oauth", [8; 16]);
+        assert_eq!(WebPerson::open(&changed, &sealed, Timestamp::from_unix_seconds(1_000), &ring(&[1])), None);
+    }
+
+    #[test]
+    fn a_state_is_of_its_own_sign_in_and_survives_a_rotation() {
+        let (old, now) = (ring(&[1]), Timestamp::from_unix_seconds(1));
+        let begin = |area| WebLogin::begin(area, "/oauth/admin".to_owned(), now, &SystemRandom).unwrap();
+        let (one, other) = (begin(Area::Console), begin(Area::Console));
+        let state = one.state(&old);
+        assert!(one.has_state(&state, &old) && one.has_state(&state, &ring(&[2, 1])));
+        assert!(!one.has_state(&state, &ring(&[2])) && !other.has_state(&state, &old));
+        for wrong in ["", "AAAA", &state[1..], &format!("{state}AAAA")] {
+            assert!(!one.has_state(wrong, &old), "{wrong}");
+        }
+    }
+
+    proptest! {
+        /// Whatever was sealed for one purpose opens for no other, and nothing that is no seal opens.
+        #[test]
+        fn cb_10_each_seal_opens_as_itself_alone(content in proptest::collection::vec(any::<u8>(), 0..200), noise in "\\PC{0,80}") {
+            let (ring, now) = (ring(&[1]), Timestamp::from_unix_seconds(1_000));
+            for purpose in EVERY {
+                let sealed = ring.seal(purpose, b"", &content, &SystemRandom).unwrap();
+                for other in EVERY {
+                    prop_assert_eq!(ring.open(other, b"", sealed.as_bytes()).is_some(), other == purpose);
+                }
+                // And content that nobody of ours sealed is read without harm.
+                for place in places() {
+                    let _ = WebPerson::open(&place, &sealed, now, &ring);
+                    let _ = WebLogin::open(place.area, &sealed, &ring);
+                }
+            }
+            for place in places() {
+                prop_assert!(WebPerson::open(&place, &noise, now, &ring).is_none());
+                prop_assert!(WebLogin::open(place.area, &noise, &ring).is_none());
+                // A sign-in that is under way is nobody who is signed in, and the other way about.
+                let login = WebLogin::begin(place.area, noise.clone(), now, &SystemRandom).unwrap();
+                let sealed = login.seal(&ring, &SystemRandom).unwrap();
+                prop_assert!(WebPerson::open(&place, &sealed, now, &ring).is_none());
+                prop_assert_eq!(WebLogin::open(place.area, &sealed, &ring), Some(login));
+                prop_assert!(WebLogin::open(place.area, &person(&place, &ring).1, &ring).is_none());
+            }
+        }
+    }
+}
