@@ -48,7 +48,7 @@ impl Console {
     }
 
     /// The page in Korean.
-    async fn korean(&mut self, place: &str) -> String {
+    async fn korean(&self, place: &str) -> String {
         let cookies = self.browser.header();
         let page = self.world.get(&at(place), &[("cookie", &cookies), ("accept-language", "ko")]).await;
         assert_eq!(page.status(), StatusCode::OK, "{place}: {}", text(&page));
