@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
 
 /// How far the clocks of two replicas may be apart.
 pub(crate) const REPLICA_SKEW: Duration = Duration::from_secs(5);
@@ -54,6 +55,14 @@ impl Timestamp {
     pub(crate) const fn unix_millis(self) -> u64 {
         let millis = self.0.div_euclid(1_000);
         if millis < 0 { 0 } else { millis.unsigned_abs() }
+    }
+
+    /// From the date of an HTTP header, in the one form that is sent today (RFC 9110 section 5.6.7).
+    pub(crate) fn from_http_date(text: &str) -> Option<Self> {
+        let format =
+            format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
+        let time = time::PrimitiveDateTime::parse(text, format).ok()?;
+        Some(Self::from_unix_seconds(time.assume_utc().unix_timestamp()))
     }
 
     /// How long ago `earlier` was; zero when it is not earlier.

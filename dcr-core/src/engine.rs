@@ -17,6 +17,7 @@ use crate::error::{ConfigError, Reason, Refusal};
 use crate::guarded::GuardedFetch;
 use crate::http::Site;
 use crate::limits::{Limits, Meters, TrustedProxies};
+use crate::metrics::{self, Counted};
 use crate::oauth::ScopeSet;
 use crate::oauth::bearer::Liveness;
 use crate::oauth::introspect::ResourceServers;
@@ -91,8 +92,8 @@ pub(crate) struct Inner {
     pub(crate) recent: Recent,
     max_sessions: usize,
     max_aliases: usize,
-    /// No sweeping before.
-    sweeps_from: Timestamp,
+    pub(crate) started_at: Timestamp,
+    pub(crate) counted: Counted,
     last_sweep: AtomicI64,
 }
 
@@ -294,7 +295,7 @@ impl Inner {
     pub(crate) async fn sweep_a_little(&self) {
         let now = self.clock.now();
         let last = self.last_sweep.load(Ordering::Relaxed);
-        let due = now >= self.sweeps_from && now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
+        let due = now >= self.started_at + SWEEP_AFTER && now.since(Timestamp::from_unix_micros(last)) >= SWEEP_EVERY;
         let mine = due
             && self.last_sweep.compare_exchange(last, now.unix_micros(), Ordering::Relaxed, Ordering::Relaxed).is_ok();
         if !mine {
@@ -507,8 +508,9 @@ impl DcrEngineBuilder {
     /// [`ConfigError`] says what to change.
     pub async fn build(self) -> Result<DcrEngine, ConfigError> {
         let issuer = Issuer::parse(&self.public_url)?;
-        let store = self.store.ok_or(ConfigError::NoStore)?;
+        let store = metrics::timed_store(self.store.ok_or(ConfigError::NoStore)?, Arc::clone(&self.clock));
         let provider = self.provider.ok_or(ConfigError::NoProvider)?;
+        let provider = metrics::timed_provider(provider, Arc::clone(&self.clock));
         self.lifetimes.check()?;
         let resources = ValidResource::all_of(self.resources, &issuer)?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_');
@@ -550,7 +552,7 @@ impl DcrEngineBuilder {
             custom_redirects: self.custom_redirects,
             pre_registered,
         };
-        let sweeps_from = self.clock.now() + SWEEP_AFTER;
+        let started_at = self.clock.now();
         let look = Look::new(&self.theme, self.pages, &issuer, &self.prefix)?;
         let can_sign = documents.are_supported();
         let site = Site::new(&issuer, &self.prefix, &resources, &rules, can_sign, &ring, provider.as_ref());
@@ -597,7 +599,8 @@ impl DcrEngineBuilder {
                 meters: Meters::new(self.limits),
                 max_sessions: self.max_sessions.max(1),
                 max_aliases: self.max_aliases,
-                sweeps_from,
+                started_at,
+                counted: Counted::never(),
                 last_sweep: AtomicI64::new(0),
             }),
         })

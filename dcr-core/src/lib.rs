@@ -66,9 +66,11 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod guarded;
+mod health;
 mod http;
 mod limits;
 pub mod manual;
+pub mod metrics;
 mod oauth;
 mod operator;
 pub mod pages;
@@ -95,6 +97,7 @@ pub use self::config::{AdoptionPolicy, DocumentPolicy, Lifetimes, RegistrationPo
 pub use self::engine::{DcrEngine, DcrEngineBuilder};
 pub use self::erase::Receipt;
 pub use self::error::{Blame, ConfigError, Reason, Refusal};
+pub use self::health::Health;
 #[cfg(feature = "tower")]
 pub use self::http::Endpoints;
 pub use self::http::MAX_BODY;

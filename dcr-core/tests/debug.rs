@@ -145,6 +145,7 @@ const HOLD_NONE: &[&str] = &[
     "ImportedUse",
     "Platform",
     "Provenance",
+    "Health",
     "Receipt",
     "RecentRefusal",
     "RedirectClass",

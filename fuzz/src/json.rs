@@ -25,6 +25,12 @@ impl Json {
         all.iter().filter(move |(key, _)| key.to_lowercase() == name).map(|(_, value)| value)
     }
 
+    /// The members of exactly this name, however often they come (RFC 8259 section 8.3 compares code units).
+    pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
+        let all = if let Self::Object(all) = self { all.as_slice() } else { &[] };
+        all.iter().filter(move |(key, _)| key == name).map(|(_, value)| value)
+    }
+
     pub fn text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }

@@ -19,6 +19,8 @@ use ::http::{HeaderMap, Method, Request, Response, StatusCode};
 use bytes::Bytes;
 #[cfg(feature = "tower")]
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 use self::cookies::Cookies;
 pub(crate) use self::pages::{ConsentView, Place};
@@ -29,6 +31,7 @@ pub(crate) use self::site::Site;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
 use crate::limits::{Asker, Caller};
+use crate::metrics;
 use crate::oauth::authorize::{Authorize, AuthorizingBrowser};
 use crate::oauth::callback::Callback;
 use crate::oauth::consent::{Consent, ConsentForm, Login};
@@ -139,12 +142,26 @@ impl Inner {
         let Some(route) = self.site.route(parts.uri.path()) else {
             return respond.refusal("request", &Reason::NotFound.into());
         };
+        let span = tracing::info_span!(target: "dcr", "dcr.request", endpoint = route.name(), session = Empty);
+        let began = self.clock.now();
+        let response = self.limited(route, parts, body, &respond).instrument(span).await;
+        metrics::request(route.name(), response.status(), self.clock.now().since(began));
+        response
+    }
+
+    async fn limited(
+        &self,
+        route: Route,
+        parts: &Parts,
+        body: impl Future<Output = Result<Bytes, Reason>>,
+        respond: &Responder<'_>,
+    ) -> Response<Bytes> {
         let caller = self.proxies.caller(parts);
         let response = match route.limited_as().filter(|_| parts.method != Method::OPTIONS) {
-            None => self.admitted(route, parts, &caller, body.await, &respond).await,
+            None => self.admitted(route, parts, &caller, body.await, respond).await,
             Some(endpoint) => match self.meters.admit(endpoint, &caller, self.clock.now()) {
                 Ok(()) => {
-                    let response = self.admitted(route, parts, &caller, body.await, &respond).await;
+                    let response = self.admitted(route, parts, &caller, body.await, respond).await;
                     if response.status().is_client_error() && response.status() != StatusCode::TOO_MANY_REQUESTS {
                         self.meters.failed(endpoint, &caller, self.clock.now());
                     }

@@ -38,6 +38,21 @@ pub(crate) enum Route {
 }
 
 impl Route {
+    /// What metrics and spans call it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Document(_) => "metadata",
+            Self::Register | Self::Registrations => "register",
+            Self::Authorize => "authorize",
+            Self::Consent => "consent",
+            Self::Callback => "callback",
+            Self::Token => "token",
+            Self::Revoke => "revoke",
+            Self::Introspect => "introspect",
+            Self::Logo => "logo",
+        }
+    }
+
     pub(crate) const fn methods(self) -> &'static str {
         match self {
             Self::Document(_) => "GET, HEAD, OPTIONS",

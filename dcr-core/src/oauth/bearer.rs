@@ -14,6 +14,7 @@ use crate::clock::Timestamp;
 use crate::config::MAX_ACCESS_TOKEN;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
+use crate::metrics;
 use crate::oauth::ScopeSet;
 use crate::oauth::challenge::{bearer_token, challenge};
 use crate::resource::ValidResource;
@@ -140,6 +141,12 @@ fn within(at: Option<Timestamp>, now: Timestamp, bound: Duration) -> bool {
 
 impl Inner {
     pub(crate) async fn principal(&self, token: &str, resource: Option<&str>) -> Result<Principal, Refusal> {
+        let checked = self.check_token(token, resource).await;
+        metrics::bearer(checked.as_ref().err().map(Refusal::reason));
+        checked
+    }
+
+    async fn check_token(&self, token: &str, resource: Option<&str>) -> Result<Principal, Refusal> {
         let resource = self.resource(resource).ok_or(Reason::TokenInvalid)?;
         let audience = resource.uri.as_str();
         let now = self.clock.now();

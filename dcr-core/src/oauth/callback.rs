@@ -10,6 +10,7 @@ use crate::client::Provenance;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
+use crate::metrics;
 use crate::record::{Event, EventKind, Reference, Step};
 use crate::session::{ConnectionId, Generation, GrantToken, Session, User};
 use crate::store::{Ending, SignIn, SignedIn, Target};
@@ -42,6 +43,7 @@ impl Inner {
             Ok(transaction) => transaction,
             Err(refusal) => return refuse(refusal),
         };
+        metrics::about(transaction.session);
         let finished = self.finish(params, &transaction).await;
         let platform = &transaction.request.platform;
         self.count(Step::SignIn, Some(platform), finished.as_ref().err().map(Refusal::reason));

@@ -13,6 +13,7 @@ use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::http::Params;
+use crate::metrics;
 use crate::record::{Event, EventKind, Step};
 use crate::seal::b64;
 use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session, Subject};
@@ -84,6 +85,7 @@ impl Inner {
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
         *seen = Some(session.platform.clone());
+        metrics::about(session.id);
         if client.id != session.client_id {
             return Err(of_another("client_id"));
         }
@@ -151,6 +153,7 @@ impl Inner {
         };
         let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
         *seen = Some(session.platform.clone());
+        metrics::about(session.id);
         if client.id != session.client_id {
             self.anomaly(&session, Reason::RefreshOtherClient).await;
             return Err(Reason::RefreshOtherClient.into());

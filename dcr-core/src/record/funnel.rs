@@ -14,6 +14,7 @@ use crate::client::{Platform, PlatformList};
 use crate::clock::Timestamp;
 use crate::engine::{DcrEngine, Inner};
 use crate::error::{Reason, Refusal};
+use crate::metrics;
 use crate::store::StoreError;
 
 /// Counts are added to the store at most so often, but for a clean stop and for who asks for them.
@@ -135,6 +136,7 @@ impl Inner {
         let hour = self.clock.now().unix_seconds().div_euclid(HOUR);
         let platform = platform.filter(|platform| self.funnel.known.contains(*platform));
         let platform = platform.cloned().unwrap_or_else(Platform::other);
+        metrics::step(step, &platform, refused);
         self.funnel.count((hour, platform, step, refused.map_or(FunnelCount::OK, Reason::as_str)), 1);
     }
 

@@ -254,6 +254,10 @@ impl KeyRing {
     }
 
     /// The sets that open, the sealing one first.
+    pub(crate) fn retired(&self) -> &[KeySet] {
+        &self.retired
+    }
+
     pub(crate) fn active(&self) -> &[KeySet] {
         &self.active
     }

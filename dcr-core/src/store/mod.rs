@@ -20,6 +20,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod memory;
+pub(crate) mod methods;
 
 use std::fmt;
 

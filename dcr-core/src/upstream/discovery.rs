@@ -1,6 +1,7 @@
 //! The provider's configuration and keys: fetched when needed, refreshed, and the last good ones kept on trouble.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jsonwebtoken::jwk::Jwk;
@@ -95,12 +96,14 @@ pub(super) struct Discovery {
     fetch: Arc<dyn HttpFetch>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// How many seconds our clock is ahead of the provider's; the least value there is while nobody knows.
+    ahead: AtomicI64,
 }
 
 impl Discovery {
     pub(super) fn new(url: String, issuer: Option<String>, fetch: Arc<dyn HttpFetch>, clock: Arc<dyn Clock>) -> Self {
         let state = State { document: Known::NOTHING, keys: Known::NOTHING, looked_for_unknown: None };
-        Self { url, issuer, fetch, clock, state: Mutex::new(state) }
+        Self { url, issuer, fetch, clock, state: Mutex::new(state), ahead: AtomicI64::new(i64::MIN) }
     }
 
     /// The discovery document; a stale one if the provider does not answer.
@@ -116,6 +119,33 @@ impl Discovery {
             state.document.learn(fetched, self.clock.now());
         }
         state.document.best()
+    }
+
+    /// Whether both documents could be had when they were last needed; asks for them as a sign-in would.
+    pub(super) async fn check_health(&self) -> Result<(), UpstreamError> {
+        let document = self.document().await?;
+        // Any id that a key has, or none: the set is fetched if it is not fresh, and not because of this id.
+        let fresh = self.state.lock().await.keys.fresh(self.clock.now()).is_some();
+        if !fresh {
+            self.key(&document.jwks_uri, None).await?;
+        }
+        let state = self.state.lock().await;
+        match state.document.failed.as_ref().or(state.keys.failed.as_ref()) {
+            Some((error, _)) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// How many seconds our clock is ahead of the provider's, by the `Date` of its last answer (RFC 9110 section 6.6.1).
+    pub(super) fn clock_ahead(&self) -> Option<i64> {
+        Some(self.ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != i64::MIN)
+    }
+
+    fn compare_clocks(&self, headers: &http::HeaderMap) {
+        let date = headers.get(http::header::DATE).and_then(|date| date.to_str().ok());
+        if let Some(theirs) = date.and_then(Timestamp::from_http_date) {
+            self.ahead.store(self.clock.now().unix_seconds() - theirs.unix_seconds(), Ordering::Relaxed);
+        }
     }
 
     fn check(&self, document: &Document) -> Result<(), UpstreamError> {
@@ -159,6 +189,7 @@ impl Discovery {
             .map_err(|_| UpstreamError::new(UpstreamFault::Configuration, "a provider address is not a URL"))?;
         let response =
             self.fetch.fetch(request).await.map_err(|e| UpstreamError::new(UpstreamFault::Busy, e.to_string()))?;
+        self.compare_clocks(response.headers());
         let status = response.status();
         if status != http::StatusCode::OK {
             let fault = if status.is_server_error() || status == http::StatusCode::TOO_MANY_REQUESTS {
@@ -235,7 +266,7 @@ mod tests {
                 return Err(FetchError("timed out".to_owned()));
             }
             let document = r#"{"issuer":"https://idp.example","authorization_endpoint":"https://idp.example/a",
-                "token_endpoint":"https://idp.example/t","jwks_uri":"https://idp.example/k"}"#;
+                "token_endpoint":"https://idp.example/t","jwks_uri":"https://idp.example/k","keys":[]}"#;
             Ok(http::Response::new(document.as_bytes().to_vec()))
         }
     }
@@ -296,5 +327,42 @@ mod tests {
         provider.hangs.store(false, Ordering::SeqCst);
         provider.clock.advance(FLOOR);
         discovery.document().await.expect("it is asked again");
+    }
+
+    #[tokio::test]
+    async fn health_is_what_the_last_fetch_said_and_asks_no_more_than_sign_ins_do() {
+        let (discovery, provider) = discovery();
+        discovery.check_health().await.unwrap();
+        let asked = provider.asked.load(Ordering::SeqCst);
+        discovery.check_health().await.unwrap();
+        assert_eq!(provider.asked.load(Ordering::SeqCst), asked, "both are fresh");
+        provider.hangs.store(true, Ordering::SeqCst);
+        provider.clock.advance(FRESH);
+        assert_eq!(discovery.check_health().await.unwrap_err().fault(), UpstreamFault::Busy);
+        discovery.document().await.expect("the last good document serves all the same");
+    }
+
+    #[test]
+    fn the_clocks_are_compared_by_the_date_of_an_answer() {
+        let (discovery, provider) = discovery();
+        assert_eq!(discovery.clock_ahead(), None);
+        let now = provider.clock.now().unix_seconds();
+        let mut headers = http::HeaderMap::new();
+        for (date, ahead) in [
+            (http_date(now - 90), Some(90)),
+            ("yesterday".to_owned(), Some(90)),
+            (http_date(now + 3_600), Some(-3_600)),
+        ] {
+            headers.insert(http::header::DATE, date.parse().unwrap());
+            discovery.compare_clocks(&headers);
+            assert_eq!(discovery.clock_ahead(), ahead, "{date}");
+        }
+    }
+
+    fn http_date(seconds: i64) -> String {
+        let format = time::macros::format_description!(
+            "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+        );
+        time::OffsetDateTime::from_unix_timestamp(seconds).unwrap().format(format).unwrap()
     }
 }

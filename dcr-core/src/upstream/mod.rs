@@ -149,6 +149,20 @@ pub trait IdentityProvider: fmt::Debug + Send + Sync + 'static {
         None
     }
 
+    /// Whether people can be signed in, as far as that is known without anybody: whether its documents could be had when they
+    /// were last needed. For a health check; asks no more often than sign-ins would. By default all is well.
+    ///
+    /// # Errors
+    /// [`UpstreamError`] says what is wrong.
+    async fn check(&self) -> Result<(), UpstreamError> {
+        Ok(())
+    }
+
+    /// How many seconds our clock is ahead of the provider's (behind: negative), as of its last answer. For a health check.
+    fn clock_ahead(&self) -> Option<i64> {
+        None
+    }
+
     /// What an error at the callback means.
     fn explain(&self, error: LoginError<'_>) -> UpstreamError;
 

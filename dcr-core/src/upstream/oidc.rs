@@ -499,6 +499,14 @@ impl IdentityProvider for OidcProvider {
         self.upstream.clone()
     }
 
+    async fn check(&self) -> Result<(), UpstreamError> {
+        self.discovery.check_health().await
+    }
+
+    fn clock_ahead(&self) -> Option<i64> {
+        self.discovery.clock_ahead()
+    }
+
     fn credential_not_after(&self) -> Option<Timestamp> {
         self.credential.as_ref().and_then(UpstreamCredential::not_after)
     }

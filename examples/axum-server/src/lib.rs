@@ -6,16 +6,19 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
-use dcr_examples_common::{Example, GREETING, Served};
+use dcr_examples_common::{Example, GREETING, Served, healthz, readyz};
 use tower_layer::Layer as _;
 
 /// The whole application. An existing MCP server adds the guard and the `merge`.
 pub fn app(example: &Example) -> Router {
     let engine = example.engine.clone();
+    let probed = engine.clone();
     Router::new()
         .route("/protected", get(GREETING))
         .route_layer(engine.guard()) // everything above needs an access token for the first MCP server
         .route("/open", get(GREETING))
+        .route("/healthz", get(healthz()))
+        .route("/readyz", get(move || readyz(probed)))
         .merge(example.served().into_iter().fold(Router::new(), mcp))
         .merge(dcr_axum::router(engine)) // metadata, register, authorize, token, ...
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dcr_core::guarded::PublicFetch;
 use dcr_core::store::{MemoryStore, Store};
@@ -17,7 +18,11 @@ use crate::banner::{Banner, Login};
 use crate::resources::ResourceSettings;
 use crate::settings::{Database, Provider, Secrets};
 use crate::tools::Graph;
+use crate::watch::Watch;
 use crate::{Failure, Served, Settings, Stop, tools};
+
+/// What the engine counts is written so often.
+const FLUSH: Duration = Duration::from_secs(10);
 
 /// An example server that is ready to be served.
 ///
@@ -43,6 +48,10 @@ impl Example {
     /// # Errors
     /// [`Failure`] says what to change.
     pub async fn start(settings: Settings) -> Result<Self, Failure> {
+        let watch = match settings.metrics_bind {
+            Some(bind) => Some(Watch::bind(bind).await?),
+            None => None,
+        };
         let in_the_way = |error: io::Error| {
             Failure::start(format!("cannot listen on {} (DCR_BIND): {error}; choose another port", settings.bind))
         };
@@ -107,11 +116,15 @@ impl Example {
         let mut mcp_urls = urls(&engine, &settings.resources);
         let mcp_url = mcp_urls.next().unwrap_or_else(|| engine.issuer().to_owned());
         let banner = Banner { name: settings.server_name, mcp_url, more_urls: mcp_urls.collect(), login, data };
+        let stop = Stop::default();
+        keep_writing(engine.clone(), stop.clone());
+        if let Some(watch) = watch {
+            watch.start(engine.clone(), stop.clone());
+        }
         let resources = settings.resources;
         let fetch = ReqwestFetch::new().map_err(|error| Failure::start(error.to_string()))?;
         let graph = Graph { engine: engine.clone(), fetch: Arc::new(fetch), url: graph_url };
         let admin_listener = admin_listener.map(|(listener, _)| listener);
-        let stop = Stop::default();
         Ok(Self { engine, listener, admin_listener, stop, resources, graph, banner, _dev_idp: dev_idp })
     }
 
@@ -143,10 +156,22 @@ impl Example {
     }
 }
 
+/// Writes what the engine keeps in memory for a while, now and then, so that little is lost with a process that dies.
+fn keep_writing(engine: DcrEngine, stop: Stop) {
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(FLUSH) => flush(&engine).await,
+                () = stop.requested() => return,
+            }
+        }
+    });
+}
+
 /// Writes what the engine keeps in memory for a while, before the server is over.
 pub async fn flush(engine: &DcrEngine) {
     if let Err(refusal) = engine.flush().await {
-        tracing::warn!(%refusal, "the last funnel counts are lost");
+        tracing::warn!(%refusal, "counts could not be written");
     }
 }
 

@@ -24,6 +24,7 @@ mod resources;
 mod settings;
 mod stop;
 mod tools;
+mod watch;
 
 pub use self::example::{Example, flush};
 pub use self::failure::Failure;
@@ -32,6 +33,7 @@ pub use self::resources::Served;
 pub use self::settings::Settings;
 pub use self::stop::Stop;
 pub use self::tools::{ExampleTools, McpService};
+pub use self::watch::{healthz, readyz};
 
 /// What `GET /open` and `GET /protected` answer: the same trivial thing, so that the cost of the guard can be measured.
 pub const GREETING: &str = "Hello from the example server.\n";

@@ -13,6 +13,10 @@ pub struct Options {
     #[arg(long, env = "DCR_BIND", value_name = "ADDRESS")]
     pub bind: Option<String>,
 
+    /// Where Prometheus finds /metrics, beside /healthz and /readyz: an address that is not public, such as 127.0.0.1:9464
+    #[arg(long, env = "DCR_METRICS_BIND", value_name = "ADDRESS")]
+    pub metrics_bind: Option<String>,
+
     /// A file in TOML with what does not fit into variables: the MCP servers and their scopes
     #[arg(long, env = "DCR_CONFIG", value_name = "FILE")]
     pub config: Option<String>,

@@ -27,6 +27,8 @@ use crate::{Failure, Options};
 /// How to run a server, checked as far as that goes without opening anything. Made by [`Settings::from_env`].
 pub struct Settings {
     pub(crate) bind: SocketAddr,
+    /// Where metrics are shown, if they are.
+    pub(crate) metrics_bind: Option<SocketAddr>,
     /// Absent: the listen address, which is a loopback one then.
     pub(crate) public_url: Option<String>,
     pub(crate) server_name: String,
@@ -116,6 +118,8 @@ impl Settings {
     pub fn check(options: Options) -> Result<Self, Failure> {
         let options = options.without_empty();
         let bind = address("DCR_BIND", options.bind.as_deref(), 8080)?;
+        let metrics_bind = options.metrics_bind.as_deref();
+        let metrics_bind = metrics_bind.map(|text| address("DCR_METRICS_BIND", Some(text), 9464)).transpose()?;
         let public_host = match &options.public_url {
             Some(url) => is_loopback_url(url)?,
             None => bind.ip().is_loopback(),
@@ -135,6 +139,7 @@ impl Settings {
         let server_name = options.server_name.unwrap_or_else(|| "Example MCP server".to_owned());
         Ok(Self {
             bind,
+            metrics_bind,
             secrets,
             provider,
             resources: ResourceSettings::all(file.resource, &server_name, list(options.upstream_scopes.as_deref()))?,
@@ -216,6 +221,7 @@ impl Options {
     fn without_empty(mut self) -> Self {
         let Self {
             bind,
+            metrics_bind,
             config,
             public_url,
             server_name,
@@ -270,6 +276,7 @@ impl Options {
         } = &mut self;
         for option in [
             bind,
+            metrics_bind,
             config,
             public_url,
             server_name,

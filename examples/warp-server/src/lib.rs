@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dcr_examples_common::{Example, GREETING, Served};
+use dcr_examples_common::{Example, GREETING, Served, healthz, readyz};
 use tower_layer::Layer as _;
 use warp::filters::BoxedFilter;
 use warp::reply::Response;
@@ -18,7 +18,17 @@ pub fn app(example: &Example) -> impl Filter<Extract = (impl Reply + use<>,), Er
         .recover(dcr_warp::answer_refusal)
         .unify();
     let open = warp::path!("open").and(warp::get()).map(|| GREETING.into_response());
-    let routes = dcr_warp::routes(engine).or(protected).unify().or(open).unify().boxed(); // metadata, register, ...
+    let alive = warp::path!("healthz").and(warp::get()).map(|| healthz().into_response());
+    let probed = engine.clone();
+    let ready = warp::path!("readyz").and(warp::get()).then(move || {
+        let probed = probed.clone();
+        async move {
+            let (status, text) = readyz(probed).await;
+            warp::reply::with_status(text, status).into_response()
+        }
+    });
+    let routes =
+        dcr_warp::routes(engine).or(protected).unify().or(open).unify().or(alive).unify().or(ready).unify().boxed(); // metadata, register, ...
     // A filter of a path takes what is below it, too: longer paths come first.
     example.served().into_iter().fold(routes, |app, served| app.or(mcp(served)).unify().boxed())
 }

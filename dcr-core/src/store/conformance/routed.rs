@@ -11,6 +11,7 @@ use crate::clock::Timestamp;
 use crate::record::{Event, FunnelCount};
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, Session, SessionId, User, UserId};
+use crate::store::methods::each_store_method;
 use crate::store::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
     Imported, PutClient, PutUpstreamToken, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
@@ -77,43 +78,4 @@ macro_rules! forward {
     };
 }
 
-forward! {
-    sign_in(sign_in: SignIn) -> SignedIn;
-    session(id: SessionId) -> Option<SessionView>;
-    advance(id: SessionId, advance: Advance) -> Advanced;
-    catch_up(id: SessionId, catch_up: CatchUp) -> Advanced;
-    revoke(ending: Ending) -> Vec<SessionId>;
-    block(ending: Ending) -> Vec<SessionId>;
-    unblock(target: &Target, event: Event) -> bool;
-    blocked(targets: &[Target]) -> Option<BlockKind>;
-    revocations_since(since: Timestamp) -> Vec<Revocation>;
-    import(import: Import) -> Imported;
-    imported_client(id: &ClientId) -> Option<ImportedClient>;
-    has_imported_clients() -> bool;
-    client(id: &ClientId) -> Option<StoredClient>;
-    has_clients() -> bool;
-    clients(after: Option<&ClientId>, limit: u32) -> Vec<StoredClient>;
-    put_client(change: PutClient) -> bool;
-    unpin_client(id: &ClientId, event: Event) -> bool;
-    use_up(id: &[u8; 32], until: Timestamp) -> bool;
-    open_recovery(until: Timestamp, event: Event) -> ();
-    recovery_until() -> Option<Timestamp>;
-    users(query: &UserQuery) -> Vec<User>;
-    connections_of(user: &UserId) -> Vec<Connection>;
-    connection(id: ConnectionId) -> Option<Connection>;
-    sessions_of(connection: ConnectionId) -> Vec<Session>;
-    counts() -> Counts;
-    census(now: Timestamp) -> Census;
-    record(event: Event) -> ();
-    events(query: &EventQuery) -> Vec<Event>;
-    erase(erasure: Erasure) -> Erased;
-    add_counts(counts: &[FunnelCount]) -> ();
-    funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
-    sweep_record(before: Timestamp, limit: u32) -> u32;
-    upstream_token(user: &UserId, key: &UpstreamTokenKey) -> Option<StoredUpstreamToken>;
-    lease_upstream_token(user: &UserId, key: &UpstreamTokenKey, lease: UpstreamLease) -> bool;
-    replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;
-    drop_upstream_token(user: &UserId, key: &UpstreamTokenKey, version: &UpstreamTokenVersion) -> bool;
-    sweep(before: Timestamp, limit: u32) -> u32;
-    keep_secret(candidate: Secret) -> Secret;
-}
+each_store_method!(forward);
