@@ -133,9 +133,10 @@ pub(super) fn bars(range: Range, starts: &[Timestamp], series: &[Plotted], title
     let sums = (0..starts.len()).map(|piece| {
         series.iter().filter_map(|one| one.values.get(piece)).fold(0_u64, |sum, value| sum.saturating_add(*value))
     });
-    let top = round_up(sums.max().unwrap_or(0).max(4));
+    let top = round_up(sums.max().unwrap_or(0).max(5));
     let mut svg = begin(&area, "signins", title, description);
-    let levels = if top.is_multiple_of(4) { 4 } else { 5 };
+    // 5 and 10 have five levels, 20 has four: each is a round number.
+    let levels = if top.to_string().starts_with('2') { 4 } else { 5 };
     for part in 0..=levels {
         level(&mut svg, &area, float(part) / float(levels), &count(top / levels * part));
     }

@@ -79,6 +79,13 @@ pub(super) struct EventRow {
     pub(super) reference: String,
 }
 
+impl EventRow {
+    /// On the page of its person, who need not be named in each row.
+    pub(super) fn without_user(self) -> Self {
+        Self { user: String::new(), ..self }
+    }
+}
+
 const fn kind_words(t: &ConsoleTexts, kind: EventKind) -> &'static str {
     match kind {
         EventKind::SignedIn => t.event_signed_in,

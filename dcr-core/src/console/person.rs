@@ -153,7 +153,7 @@ impl Inner {
             },
             proof: proof(f, &events, &sessions),
             connections: parts,
-            events: events.iter().map(|event| self.event_row(f, event)).collect(),
+            events: events.iter().map(|event| self.event_row(f, event).without_user()).collect(),
             all_events: f.link(&format!("events?{}", encoded([("user_id", id.as_str())]))),
             confirm: confirmation(&user),
         };
