@@ -225,14 +225,16 @@ fn proof(f: &Frame, events: &[Event], sessions: &[Session]) -> Option<Proof> {
             && event.client_id.is_none()
     };
     let event = events.iter().find(of_all)?;
-    let ended = sessions.iter().filter(|session| session.ended.as_ref().is_some_and(|end| end.at == event.at));
-    let ended: Vec<String> = ended.map(|session| session.id.to_string()).collect();
+    let ended: Vec<&Session> =
+        sessions.iter().filter(|session| session.ended.as_ref().is_some_and(|end| end.at == event.at)).collect();
+    // What had lapsed by itself ends too, so that nothing brings it back; it had no access before.
+    let live = ended.iter().filter(|session| event.at < session.expires_at).count();
     Some(Proof {
-        words: (f.t.proof)(&count(ended.len() as u64)),
+        words: (f.t.proof)(&count(ended.len() as u64), &count(live as u64)),
         at: When(event.at),
         by: event.actor.to_string(),
         reason: name(&event.reason),
         event: event.id.to_string(),
-        sessions: ended,
+        sessions: ended.iter().map(|session| session.id.to_string()).collect(),
     })
 }

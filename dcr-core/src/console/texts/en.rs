@@ -210,7 +210,7 @@ pub(super) const TEXTS: ConsoleTexts = ConsoleTexts {
     rate_over_time: |platform| format!("Success rate over time: {platform}"),
     loses_most: |step, refused, left| format!("Most are lost at “{step}”: {refused} refused, {left} left before it."),
     live_sessions: |live, connections| format!("Live sessions: {live}, in {connections} of the connections below."),
-    proof: |sessions| format!("Sessions that ended: {sessions}."),
+    proof: |sessions, live| format!("Sessions that ended: {sessions}. Of these were live: {live}."),
     answered_in: |millis| format!("It answered in {millis} ms."),
     clock_is: |ahead| format!("{ahead} s ahead of the provider’s."),
     keys_are: |active, retired| format!("{active} active, {retired} retired"),

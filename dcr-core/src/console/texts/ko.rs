@@ -208,7 +208,7 @@ pub(super) const TEXTS: ConsoleTexts = ConsoleTexts {
     rate_over_time: |platform| format!("시간별 성공률: {platform}"),
     loses_most: |step, refused, left| format!("‘{step}’ 단계에서 가장 많이 잃습니다: 거부 {refused}, 이탈 {left}."),
     live_sessions: |live, connections| format!("활성 세션 {live}개, 아래 연결 중 {connections}개에 있습니다."),
-    proof: |sessions| format!("종료된 세션: {sessions}개."),
+    proof: |sessions, live| format!("종료된 세션 {sessions}개, 그중 활성이던 세션 {live}개."),
     answered_in: |millis| format!("{millis}ms 만에 응답했습니다."),
     clock_is: |ahead| format!("제공자보다 {ahead}초 빠릅니다."),
     keys_are: |active, retired| format!("사용 중 {active}, 퇴역 {retired}"),

@@ -210,7 +210,7 @@ pub(super) struct ConsoleTexts {
     pub(super) rate_over_time: fn(&str) -> String,
     pub(super) loses_most: fn(&str, &str, &str) -> String,
     pub(super) live_sessions: fn(&str, &str) -> String,
-    pub(super) proof: fn(&str) -> String,
+    pub(super) proof: fn(&str, &str) -> String,
     pub(super) answered_in: fn(&str) -> String,
     pub(super) clock_is: fn(i64) -> String,
     pub(super) keys_are: fn(usize, usize) -> String,
