@@ -525,7 +525,7 @@ async fn the_admin_api_takes_the_session_of_the_console_from_its_own_pages_alone
     let headers = [("cookie", own.as_str()), ("sec-fetch-site", "same-origin")];
     assert_eq!(world.get(users, &headers).await.status(), StatusCode::UNAUTHORIZED);
     world.engine.block(&Target::User(user("ada")), "left").await.unwrap();
-    assert_eq!(read(&[("sec-fetch-site", "same-origin")]).await, 403);
+    assert_eq!(read(&[("sec-fetch-site", "same-origin")]).await, 401);
 }
 
 #[tokio::test]
