@@ -676,7 +676,7 @@ async fn sign_in_to(pair: &mut Pair, area: &str) -> String {
     let (_, state) = sent.header("location").unwrap().split_once("state=").unwrap();
     let state = state.split('&').next().unwrap();
     let back = Raw::get(&format!("/oauth/callback?state={state}&code=Ada")).header("Accept", "text/html");
-    of(&pair.ask(back.header("Cookie", &of(&sent))).await)
+    of(&pair.ask(back.header("Cookie", of(&sent))).await)
 }
 
 /// The admin API, on both: below its path everything is answered, by the bytes of the path as they came.
