@@ -269,10 +269,15 @@ impl Inner {
     /// Who asks, if they may. Limits are for those who may not: whoever has the token must get in while others use up what
     /// is left for them.
     async fn who_administers(&self, admin: &Admin, parts: &Parts) -> Result<Actor, Problem> {
-        if let Some(place) = admin.console.as_ref().filter(|_| !parts.headers.contains_key(AUTHORIZATION))
-            && let Some(person) = self.web_caller(place, parts).await?
-        {
-            return Ok(Actor::Admin(person.user().clone()));
+        if let Some(place) = admin.console.as_ref().filter(|_| !parts.headers.contains_key(AUTHORIZATION)) {
+            match self.web_caller(place, parts).await {
+                Ok(Some(person)) => return Ok(Actor::Admin(person.user().clone())),
+                Ok(None) => {}
+                Err(refusal) if refusal.reason() == Reason::SignInBlocked => {
+                    return Err(Problem::unauthorized("person_blocked", "Whoever is signed in here is blocked."));
+                }
+                Err(refusal) => return Err(refusal.into()),
+            }
         }
         match presented(&parts.headers) {
             Ok(hash) if admin.access.token.is_some_and(|token| same_bytes(&hash, &token)) => return Ok(Actor::Token),

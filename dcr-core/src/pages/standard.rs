@@ -50,6 +50,7 @@ struct SignIn<'a> {
 #[template(path = "connections.html")]
 struct Connections<'a> {
     page: &'a ConnectionsPage,
+    all: &'static Texts,
     t: &'static WebTexts,
     person: String,
     apps: Vec<App<'a>>,
@@ -60,6 +61,8 @@ struct Connections<'a> {
 struct App<'a> {
     id: &'a str,
     label: String,
+    calls_itself: Option<&'a str>,
+    document_host: Option<&'a str>,
     since: (String, String),
     last_used: (String, String),
     times: String,
@@ -71,6 +74,8 @@ impl<'a> App<'a> {
         let label = app.label(language);
         Self {
             id: &app.id,
+            calls_itself: app.calls_itself.as_deref(),
+            document_host: app.document_host.as_deref(),
             since: (app.since.to_string(), minute(app.since)),
             last_used: (app.last_used.to_string(), minute(app.last_used)),
             times: (t.times)(app.sign_ins),
@@ -153,6 +158,7 @@ impl Pages for StandardPages {
         let ended = |app: &ConnectedApp| (t.disconnected)(&app.label(page.language), app.sign_ins);
         let view = Connections {
             page,
+            all: page.texts(),
             t,
             person: (t.signed_in_as)(&page.person),
             apps: page.apps.iter().map(|app| App::new(app, t, page.language)).collect(),

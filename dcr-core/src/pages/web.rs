@@ -120,6 +120,10 @@ pub struct ConnectedApp {
     pub redirect_host: String,
     /// The operator's word for it, if they registered the client. Never its own.
     pub name: Option<String>,
+    /// What it calls itself, which nobody has checked: to be shown as that and nothing more (I-10).
+    pub calls_itself: Option<String>,
+    /// The host of the document that describes it, which is its id.
+    pub document_host: Option<String>,
     /// When it was connected first.
     pub since: Timestamp,
     /// When it was last used, as far as refreshing shows it.
@@ -132,6 +136,10 @@ impl ConnectedApp {
     /// How it is called: by the redirect, never by the client's own claim (AD-6, I-10).
     #[must_use]
     pub fn label(&self, language: Language) -> String {
+        if self.platform.is_none() && self.class == RedirectClass::Loopback {
+            // Not "this computer": the page may be open on another one.
+            return language.texts().web.local_program.to_owned();
+        }
         let provenance = if self.name.is_some() { Provenance::PreRegistered } else { Provenance::Adopted };
         let (platform, name) = (self.platform.as_deref(), self.name.as_deref());
         super::asker(
@@ -168,7 +176,9 @@ impl ConnectionsPage {
             class: RedirectClass::Other,
             scheme: None,
             redirect_host: host.to_owned(),
-            name: Some("Sample <script>app</script>".to_owned()),
+            name: None,
+            calls_itself: Some("Sample <script>app</script>".to_owned()),
+            document_host: None,
             since: Timestamp::from_unix_seconds(1_700_000_000),
             last_used: Timestamp::from_unix_seconds(1_700_000_600),
             sign_ins: 2,

@@ -43,7 +43,7 @@ impl Inner {
     }
 
     /// One request to a page of `place`; `page` is its path below. `body` is read only of those that the limits let in: not
-    /// counted are those of people who are signed in, who must get in while others use up what is left for them.
+    /// counted are those of people who are signed in to the console, who must get in while others use up what is left.
     pub(crate) async fn answer_web(
         &self,
         place: &Place,
@@ -56,9 +56,8 @@ impl Inner {
         let caller = self.proxies.caller(parts);
         let begins = parts.method == Method::POST && page == "sign-in";
         let endpoint = if begins { Endpoint::Authorize } else { Endpoint::SignIn };
-        if person.is_none()
-            && let Err(refusal) = self.meters.admit(endpoint, &caller, self.clock.now())
-        {
+        let is_counted = person.is_none() || place.area != Area::Console;
+        if is_counted && let Err(refusal) = self.meters.admit(endpoint, &caller, self.clock.now()) {
             return respond.refusal("limits", &refusal);
         }
         let answered = match read(parts, body).await {
@@ -77,7 +76,7 @@ impl Inner {
             }
             _ => respond.refusal("web", &refusal),
         });
-        if person.is_none() && response.status().is_client_error() {
+        if is_counted && response.status().is_client_error() {
             self.meters.failed(endpoint, &caller, self.clock.now());
         }
         alone(response)

@@ -6,7 +6,7 @@ use ::http::{Response, StatusCode};
 use bytes::Bytes;
 
 use super::{Place, WebPerson};
-use crate::client::{Provenance, RedirectClass};
+use crate::client::{ClientId, DocumentUrl, Provenance, RedirectClass, SealedId};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
@@ -104,17 +104,26 @@ impl Inner {
             }
             None => None,
         };
+        let described = latest.filter(|session| session.provenance == Provenance::MetadataDocument);
         ConnectedApp {
             id: connection.id.to_string(),
             platform: platform.map(str::to_owned),
             class,
             scheme: place.scheme,
             redirect_host: place.host,
+            calls_itself: latest.and_then(|session| self.claimed_name(&session.client_id)),
+            document_host: described.and_then(|session| document_host(&session.client_id)),
             name: name.map(|name| crate::text::bounded(&name, MAX_NAME)).filter(|name| !name.is_empty()),
             since: connection.created_at,
             last_used: sessions.clone().map(|session| session.advanced_at).max().unwrap_or(connection.last_sign_in_at),
             sign_ins: sessions.count(),
         }
+    }
+
+    /// What a client that registered itself said of its name, without a look at the store.
+    fn claimed_name(&self, id: &ClientId) -> Option<String> {
+        let SealedId::Genuine(client) = SealedId::open(id, &self.ring) else { return None };
+        client.name.map(|name| crate::text::bounded(&name, MAX_NAME)).filter(|name| !name.is_empty())
     }
 
     /// Ends one connection of this person, or all. Another's is as good as unknown (OP-1), and changes nothing.
@@ -137,6 +146,11 @@ impl Inner {
         tracing::info!(target: "dcr", step = "web", user = %person.user(), sessions = ended.len(), "disconnected");
         Ok(())
     }
+}
+
+/// Of an id that is the URL of a document.
+fn document_host(id: &ClientId) -> Option<String> {
+    DocumentUrl::parse(id).ok().map(|url| url.host().to_owned())
 }
 
 fn was_just_disconnected(session: &Session, now: Timestamp) -> bool {

@@ -80,6 +80,7 @@ pub(in crate::pages) const TEXTS: Texts = Texts {
         go_on: "Continue",
         have_access: "These apps have access in your name",
         none_have_access: "No app has access in your name.",
+        local_program: "A program on one of your computers",
         connected_since: "Connected since",
         last_used: "Last used",
         sign_ins: "Signed in",

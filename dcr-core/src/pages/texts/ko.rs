@@ -80,6 +80,7 @@ pub(in crate::pages) const TEXTS: Texts = Texts {
         go_on: "계속",
         have_access: "내 계정으로 접근할 수 있는 앱",
         none_have_access: "내 계정으로 접근할 수 있는 앱이 없습니다.",
+        local_program: "내 컴퓨터의 프로그램",
         connected_since: "처음 연결한 시간",
         last_used: "마지막 사용",
         sign_ins: "로그인",

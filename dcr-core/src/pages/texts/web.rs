@@ -26,6 +26,8 @@ pub struct WebTexts {
     pub have_access: &'static str,
     /// In the place of that list, if it is empty.
     pub none_have_access: &'static str,
+    /// How a program on one of a person's computers is called.
+    pub local_program: &'static str,
     /// Heads when an app was connected first.
     pub connected_since: &'static str,
     /// Heads when it was last used.
