@@ -2,10 +2,12 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dcr_core::metrics as m;
 use dcr_core::store::conformance::{Route, Routed};
 use dcr_core::store::{MemoryStore, Store, StoreError};
 use http::HeaderMap;
@@ -142,4 +144,42 @@ async fn a_server_without_its_store_is_not_ready_and_says_so_in_figures() {
     assert_eq!(away, Some(2.0));
     // Nobody is told to the client: a check fails as it did before.
     assert!(world.engine.authenticate(&HeaderMap::new(), None).await.is_err());
+}
+
+/// A dashboard that asks for what nobody counts shows nothing, and nobody sees why.
+#[test]
+fn the_dashboard_asks_for_metrics_that_there_are_and_says_what_each_panel_means() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    if !examples.exists() {
+        return; // They are not in the crate as it is published.
+    }
+    let text = std::fs::read_to_string(examples.join("grafana/dcr.json")).unwrap();
+    let dashboard: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let known = [
+        m::STEPS,
+        m::REQUESTS,
+        m::BEARER_CHECKS,
+        m::STORE,
+        m::UPSTREAM,
+        m::SESSIONS,
+        m::USERS,
+        m::CONNECTIONS,
+        m::CREDENTIAL_EXPIRES,
+        m::CLOCK_AHEAD,
+    ];
+    let panels = dashboard["panels"].as_array().unwrap();
+    let mut asked = BTreeSet::new();
+    for panel in panels {
+        assert!(panel["description"].as_str().unwrap().len() > 60, "{}", panel["title"]);
+        for target in panel["targets"].as_array().unwrap() {
+            let words = target["expr"].as_str().unwrap().split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            for word in words.filter(|word| word.starts_with("dcr_")) {
+                let name = known.iter().find(|name| {
+                    word.strip_prefix(**name).is_some_and(|end| ["", "_bucket", "_count", "_sum"].contains(&end))
+                });
+                asked.insert(*name.unwrap_or_else(|| panic!("{word} in {}", panel["title"])));
+            }
+        }
+    }
+    assert_eq!(asked, BTreeSet::from(known), "each has a panel");
 }

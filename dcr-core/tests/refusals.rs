@@ -281,6 +281,7 @@ async fn a_csrf_cookie_of_another_form_is_replaced_and_our_own_is_kept() {
     world.authorize(&mut browser, &request_for(U, P)).await;
     assert_eq!(browser.cookies[&name], ours);
     for planted in ["x", &ours[1..], &format!("{ours}AAAA")] {
+        let mut browser = Browser::default();
         browser.cookies.insert(name.clone(), planted.to_owned());
         world.authorize(&mut browser, &request_for(U, P)).await;
         let mut csrf = browser.cookies.iter().filter(|(name, _)| name.contains("csrf"));

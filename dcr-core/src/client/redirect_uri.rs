@@ -11,6 +11,11 @@ const MAX_REDIRECT: usize = 2_000;
 const LOOPBACK_PREFIXES: [&str; 3] = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
 /// What we add to the query; a redirect that has one of these already could end up with it twice.
 const RESPONSE_PARAMETERS: [&str; 5] = ["code", "state", "iss", "error", "error_description"];
+/// In any case: there are servers that fold the names of parameters.
+fn is_response_parameter(name: &str) -> bool {
+    RESPONSE_PARAMETERS.iter().any(|ours| name.eq_ignore_ascii_case(ours))
+}
+
 /// Schemes that a browser executes, opens locally or rewrites; never accepted, even when listed (REDIR-16).
 const DANGEROUS_SCHEMES: [&str; 14] = [
     "http",
@@ -137,7 +142,7 @@ impl CanonicalRedirect {
         if let Some(query) = url.query() {
             let clashes = query.is_empty()
                 || percent_encoding::percent_decode_str(query).any(|b| !(0x20..=0x7e).contains(&b))
-                || url.query_pairs().any(|(name, _)| RESPONSE_PARAMETERS.contains(&name.as_ref()));
+                || url.query_pairs().any(|(name, _)| is_response_parameter(&name));
             if clashes {
                 return Err(RedirectFault::Query);
             }
@@ -291,6 +296,8 @@ mod tests {
             "https://claude.ai/cb%00",
             "https://claude.ai/cb?code=1",
             "https://claude.ai/cb?%69ss=1",
+            "https://claude.ai/cb?State=1",
+            "https://claude.ai/cb?x=1&CODE=1",
             // Browsers escape a caret, the `url` crate does not.
             "https://claude.ai/cb^",
             "https://claude.ai/cb|",

@@ -280,19 +280,38 @@ mod tests {
 
     /// A provider that says one thing.
     #[derive(Debug)]
-    struct Says(&'static str);
+    struct Says(u16, &'static str);
 
     #[async_trait]
     impl HttpFetch for Says {
         async fn fetch(&self, _: http::Request<Vec<u8>>) -> Result<http::Response<Vec<u8>>, FetchError> {
-            Ok(http::Response::new(self.0.as_bytes().to_vec()))
+            Ok(http::Response::builder().status(self.0).body(self.1.as_bytes().to_vec()).unwrap())
+        }
+    }
+
+    #[tokio::test]
+    async fn up_10_whose_fault_it_is_follows_the_status() {
+        for (status, fault) in [
+            (500, UpstreamFault::Busy),
+            (503, UpstreamFault::Busy),
+            (429, UpstreamFault::Busy),
+            (404, UpstreamFault::Configuration),
+            (400, UpstreamFault::Configuration),
+            (302, UpstreamFault::Configuration),
+            (204, UpstreamFault::Configuration),
+            (200, UpstreamFault::Invalid),
+        ] {
+            let clock = ManualClock::at(1_790_000_000);
+            let discovery =
+                Discovery::new("https://idp.example/d".to_owned(), None, Arc::new(Says(status, "no JSON")), clock);
+            assert_eq!(discovery.document().await.unwrap_err().fault(), fault, "{status}");
         }
     }
 
     #[tokio::test]
     async fn up_10_an_error_repeats_nothing_of_what_was_answered() {
         let (url, clock) = ("https://idp.example/d".to_owned(), ManualClock::at(1_790_000_000));
-        let discovery = Discovery::new(url, None, Arc::new(Says(r#"{"keys":"eyJ-a-token"}"#)), clock);
+        let discovery = Discovery::new(url, None, Arc::new(Says(200, r#"{"keys":"eyJ-a-token"}"#)), clock);
         let error = discovery.key("https://idp.example/k", None).await.unwrap_err();
         assert!(!error.to_string().contains("eyJ"), "{error}");
     }

@@ -11,6 +11,8 @@ pub(crate) struct Banner {
     pub(crate) more_urls: Vec<String>,
     pub(crate) login: Login,
     pub(crate) data: String,
+    /// Where metrics are shown, if they are.
+    pub(crate) metrics: Option<String>,
 }
 
 /// Who signs people in.
@@ -30,7 +32,7 @@ impl Banner {
 
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, mcp_url, more_urls, login, data } = self;
+        let Self { name, mcp_url, more_urls, login, data, metrics } = self;
         let urls = if more_urls.is_empty() { "this URL" } else { "one of these URLs" };
         writeln!(f, "{name} is ready. Add {urls} to an MCP client and sign in; it needs no client id and no secret:")?;
         writeln!(f)?;
@@ -54,6 +56,9 @@ impl fmt::Display for Banner {
             }
         }
         writeln!(f, "Data:             {data}")?;
+        if let Some(metrics) = metrics {
+            writeln!(f, "Metrics:          {metrics}")?;
+        }
         writeln!(f, "Stop:             ctrl-c")
     }
 }

@@ -41,6 +41,7 @@ pub async fn readyz(engine: DcrEngine) -> (StatusCode, &'static str) {
 /// The listener for Prometheus.
 pub(crate) struct Watch {
     listener: TcpListener,
+    address: SocketAddr,
     metrics: PrometheusHandle,
 }
 
@@ -49,19 +50,19 @@ impl Watch {
     pub(crate) async fn bind(address: SocketAddr) -> Result<Self, Failure> {
         let failed = |error: String| Failure::start(format!("no metrics at {address} (DCR_METRICS_BIND): {error}"));
         let listener = TcpListener::bind(address).await.map_err(|error| failed(error.to_string()))?;
+        let address = listener.local_addr().map_err(|error| failed(error.to_string()))?;
         let metrics = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)
             .and_then(PrometheusBuilder::install_recorder)
             .map_err(|error| failed(error.to_string()))?;
         dcr_core::metrics::describe();
-        Ok(Self { listener, metrics })
+        Ok(Self { listener, address, metrics })
     }
 
-    /// Answers until a stop is asked for.
-    pub(crate) fn start(self, engine: DcrEngine, stop: Stop) {
-        if let Ok(address) = self.listener.local_addr() {
-            tracing::info!("metrics are at http://{address}/metrics");
-        }
+    /// Answers from now on until a stop is asked for; says where.
+    pub(crate) fn start(self, engine: DcrEngine, stop: Stop) -> String {
+        let url = format!("http://{}/metrics", self.address);
+        tracing::info!(url, "metrics");
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
             loop {
@@ -93,6 +94,7 @@ impl Watch {
                 });
             }
         });
+        url
     }
 }
 

@@ -96,6 +96,37 @@ async fn without_any_configuration_it_says_what_to_do_next_serves_a_sign_in_and_
 }
 
 #[tokio::test]
+async fn probes_are_answered_and_metrics_are_shown_at_an_address_of_their_own() {
+    let directory = Directory::new();
+    let variables = [("DCR_BIND", "127.0.0.1:0"), ("DCR_METRICS_BIND", "127.0.0.1:0")];
+    let server = Server::start(directory.path(), &variables).await;
+    let line = server.banner.lines().find_map(|line| line.strip_prefix("Metrics:")).expect("where metrics are");
+    let watch = Site::at(line.trim().strip_suffix("/metrics").unwrap());
+    let tokens = Client::register(&server.site, &[LOOPBACK]).await.sign_in(&mut Browser::of("ada")).await;
+    server.site.whoami(&tokens.access).await;
+    for site in [&server.site, &watch] {
+        let alive = Http::default().get(&site.url("/healthz"), &[]).await.expect(200);
+        let ready = Http::default().get(&site.url("/readyz"), &[]).await.expect(200);
+        assert_eq!((alive.body.as_str(), ready.body.as_str()), ("ok\n", "ready\n"));
+    }
+    let metrics = Http::default().get(&watch.url("/metrics"), &[]).await.expect(200);
+    assert_eq!(metrics.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    for series in [
+        r#"dcr_steps_total{step="sign_in",platform="loopback",outcome="ok"} 1"#,
+        r#"dcr_sessions{state="live"} 1"#,
+        r#"dcr_bearer_checks_total{outcome="ok"}"#,
+        r#"dcr_upstream_duration_seconds_bucket{operation="identify",outcome="ok",le="+Inf"} 1"#,
+        "dcr_clock_ahead_seconds 0",
+    ] {
+        assert!(metrics.body.contains(series), "{series} in {}", metrics.body);
+    }
+    // Nobody but who can reach that address sees them.
+    Http::default().get(&server.site.url("/metrics"), &[]).await.expect(404);
+    Http::default().get(&watch.url("/oauth/authorize"), &[]).await.expect(404);
+    assert_eq!(server.terminate().await, Some(0));
+}
+
+#[tokio::test]
 async fn an_open_event_stream_ends_well_and_does_not_hold_up_the_stop() {
     let directory = Directory::new();
     let server = Server::start(directory.path(), &[("DCR_BIND", "127.0.0.1:0")]).await;

@@ -102,3 +102,32 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt as _, Full};
+
+    use super::*;
+
+    fn whole(text: &'static str) -> Full<Bytes> {
+        Full::new(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// A server that asks answers a request without a body without waiting for one, and never cuts one off.
+    #[tokio::test]
+    async fn a_body_is_over_when_nothing_more_comes_of_it() {
+        let read = || vec![Frame::data(Bytes::from_static(b"read"))];
+        assert!(InspectedBody::unread(whole("")).is_end_stream());
+        assert!(!InspectedBody::unread(whole("rest")).is_end_stream());
+        assert!(!InspectedBody::<Full<Bytes>>::new(read(), None).is_end_stream());
+        assert!(!InspectedBody::new(read(), Some(whole(""))).is_end_stream());
+        assert!(!InspectedBody::new(Vec::new(), Some(whole("rest"))).is_end_stream());
+        assert!(InspectedBody::<Full<Bytes>>::new(Vec::new(), None).is_end_stream());
+        let mut body = InspectedBody::new(read(), Some(whole("rest")));
+        for part in ["read", "rest"] {
+            assert!(!body.is_end_stream());
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), part);
+        }
+        assert!(body.is_end_stream() && body.frame().await.is_none());
+    }
+}

@@ -77,6 +77,7 @@ impl Stage {
         let variables = [
             (LOUD, "1"),
             ("DCR_LOG", "trace"),
+            ("DCR_METRICS_BIND", "127.0.0.1:0"),
             ("DCR_CONFIG", config.to_str().expect("text")),
             ("DCR_RESOURCE_SERVER", &resource_server),
             ("DCR_CLIENT_CONFIGURATION", "on"),
@@ -158,6 +159,20 @@ impl Stage {
             known.add_short("database password", password);
         }
         known
+    }
+
+    /// What is shown to Prometheus, by name.
+    pub(crate) async fn metrics(&self) -> Vec<(String, Vec<u8>)> {
+        let mut all = Vec::new();
+        for (replica, framework) in ["axum", "warp"].iter().enumerate() {
+            let log = self.cluster.output(replica);
+            let after = log.split_once("metrics url=\"").expect("where metrics are").1;
+            let url = after.split('"').next().unwrap_or_default();
+            let shown = dcr_e2e::Http::default().get(url, &[]).await.expect(200);
+            assert!(shown.body.contains("dcr_steps_total{"), "{}", shown.body);
+            all.push((format!("metrics on {framework}"), shown.body.into_bytes()));
+        }
+        all
     }
 
     /// What was written, by name.
