@@ -106,7 +106,7 @@ async fn cb_09_the_session_is_a_strict_cookie_of_an_hour_set_on_a_page_that_is_n
     assert!(!back.headers().contains_key("location"));
     let set: Vec<_> = back.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
     let session = set.iter().find(|cookie| cookie.starts_with("__Host-dcr-console=")).unwrap();
-    assert!(session.ends_with("; Path=/; Max-Age=3600; SameSite=Strict; HttpOnly; Secure"), "{session}");
+    assert!(session.ends_with("; Path=/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"), "{session}");
     assert!(set.iter().any(|cookie| cookie.starts_with("__Host-dcr-console-in-") && cookie.contains("Max-Age=0")));
     assert!(text(&back).contains("href=\"/oauth/admin\""));
     for response in [&back, &browser.visit(&world, CONSOLE).await] {
