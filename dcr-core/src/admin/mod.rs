@@ -122,7 +122,8 @@ impl AdminAccess {
     }
 
     /// The same, and browsers see it at an origin of its own, such as `https://admin.example`: https, or loopback. Sign-ins to
-    /// the console come back there, to `/oauth/admin/callback`, which the provider must know as a redirect URI.
+    /// the console come back there, to `/oauth/admin/callback`, which the provider must know as a redirect URI. A logo that the
+    /// host serves ([`Theme::logo_path`](crate::Theme::logo_path)) must be there as well.
     #[must_use]
     pub fn apart_at(mut self, origin: impl Into<String>) -> Self {
         (self.apart, self.origin) = (true, Some(origin.into()));

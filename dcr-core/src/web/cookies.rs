@@ -20,7 +20,7 @@ const MAX_OF_ONE: usize = 8;
 pub(super) struct WebCookieNames {
     session: String,
     login: String,
-    /// Attributes that every one of them has.
+    /// What every one of them ends with.
     end: &'static str,
     session_path: String,
     login_path: String,
@@ -36,7 +36,7 @@ impl WebCookieNames {
             return Self {
                 session: format!("__Host-dcr-{area}"),
                 login: format!("__Host-dcr-{area}-in-"),
-                end: "; HttpOnly; Secure",
+                end: "; Secure",
                 session_path: "/".to_owned(),
                 login_path: "/".to_owned(),
             };
@@ -45,7 +45,7 @@ impl WebCookieNames {
         Self {
             session: format!("dcr-{area}-{port}"),
             login: format!("dcr-{area}-{port}-in-"),
-            end: "; HttpOnly",
+            end: "",
             session_path: base.to_owned(),
             login_path: prefix.to_owned(),
         }
@@ -54,12 +54,12 @@ impl WebCookieNames {
     /// Who is signed in. Strict: no request that another site causes has it.
     pub(super) fn set_session(&self, value: &str) -> String {
         let Self { session, end, session_path, .. } = self;
-        format!("{session}={value}; Path={session_path}; Max-Age={}; SameSite=Strict{end}", SESSION.as_secs())
+        format!("{session}={value}; Path={session_path}; Max-Age={}; HttpOnly; SameSite=Strict{end}", SESSION.as_secs())
     }
 
     pub(super) fn drop_session(&self) -> String {
         let Self { session, end, session_path, .. } = self;
-        format!("{session}=; Path={session_path}; Max-Age=0; SameSite=Strict{end}")
+        format!("{session}=; Path={session_path}; Max-Age=0; HttpOnly; SameSite=Strict{end}")
     }
 
     /// A sign-in that is under way. Lax: it must be there when the provider sends the browser back.
@@ -78,7 +78,7 @@ impl WebCookieNames {
 
     fn login(&self, name: &str, value: &str, max_age: u64) -> String {
         let Self { end, login_path, .. } = self;
-        format!("{name}={value}; Path={login_path}; Max-Age={max_age}; SameSite=Lax{end}")
+        format!("{name}={value}; Path={login_path}; Max-Age={max_age}; HttpOnly; SameSite=Lax{end}")
     }
 
     /// The values under the name of who is signed in.
@@ -114,20 +114,20 @@ mod tests {
         let https = names("https://mcp.example", Area::Console);
         assert_eq!(
             https.set_session("v"),
-            "__Host-dcr-console=v; Path=/; Max-Age=3600; SameSite=Strict; HttpOnly; Secure"
+            "__Host-dcr-console=v; Path=/; Max-Age=3600; HttpOnly; SameSite=Strict; Secure"
         );
         assert_eq!(
             https.set_login("abc", "v"),
-            "__Host-dcr-console-in-abc=v; Path=/; Max-Age=600; SameSite=Lax; HttpOnly; Secure"
+            "__Host-dcr-console-in-abc=v; Path=/; Max-Age=600; HttpOnly; SameSite=Lax; Secure"
         );
         let loopback = names("http://127.0.0.1:8080", Area::Console);
         assert_eq!(
             loopback.set_session("v"),
-            "dcr-console-8080=v; Path=/oauth/admin; Max-Age=3600; SameSite=Strict; HttpOnly"
+            "dcr-console-8080=v; Path=/oauth/admin; Max-Age=3600; HttpOnly; SameSite=Strict"
         );
         assert_eq!(
             loopback.drop_login("a;b=c\r\n"),
-            "dcr-console-8080-in-abc=; Path=/oauth; Max-Age=0; SameSite=Lax; HttpOnly"
+            "dcr-console-8080-in-abc=; Path=/oauth; Max-Age=0; HttpOnly; SameSite=Lax"
         );
     }
 
