@@ -220,6 +220,45 @@ mod tests {
         assert!(consent(&page_with("").replace(" LANG=en", ""), &page).unwrap_err().0.contains("lang"));
     }
 
+    #[test]
+    fn cb_1_a_sign_in_page_has_a_form_with_where_to_go_on() {
+        let mut page = SignInPage::sample(Language::English);
+        page.next = "/oauth/admin/events?kind=refused&limit=5".to_owned();
+        let form =
+            "<form method=post action=/oauth/connections/sign-in><input name=next value='{next}'><button></form>";
+        for written in ["&amp;", "&#38;", "&#x26;"] {
+            let form = form.replace("{next}", &page.next.replace('&', written));
+            assert_eq!(sign_in(&page_with(&form), &page), Ok(()), "{written}");
+        }
+        for wrong in [form.replace("{next}", "/elsewhere"), form.replace("name=next", ""), form.replace("post", "get")]
+        {
+            assert!(sign_in(&page_with(&wrong), &page).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn co_2_every_form_of_a_page_of_connections_has_the_token() {
+        let page = ConnectionsPage::sample(Language::English);
+        let token = format!("<input name=token value={}>", page.token);
+        let out = format!("<form method=post action={}>{token}<button></form>", page.sign_out);
+        let one = |id: &str, token: &str| {
+            format!("<form method=post action={}>{token}<button name=connection value={id}></form>", page.disconnect)
+        };
+        let id = page.apps[0].id.as_str();
+        let judged = |html: &str| connections(&page_with(html), &page);
+        assert_eq!(judged(&format!("{}{}{out}", one(id, &token), one("all", &token))), Ok(()));
+        for (wrong, expected) in [
+            (one(id, &token), "signs out"),
+            (format!("{}{}", one(id, &token), out.replace(&token, "")), "signs out"),
+            (format!("{}{out}", one("all", &token)), "an app"),
+            (format!("{}{}{out}", one(id, &token), one("all", "")), "`token`"),
+            (format!("{}{out}", one(id, "<input name=token value=x>")), "`token`"),
+        ] {
+            let fault = judged(&wrong).unwrap_err();
+            assert!(fault.0.contains(expected), "{wrong}: {fault:?}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn a_page_that_breaks_off_anywhere_is_read_to_its_end(html in "[<>/='\"!a-c \n\u{e9}-]{0,40}") {
