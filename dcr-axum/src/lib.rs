@@ -63,8 +63,9 @@ where
     routes.with_state(engine)
 }
 
-/// The admin API by itself, for an address that is not public: [`router`] of [`DcrEngine::admin`](dcr_core::DcrEngine::admin).
-/// Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`router`] has it too.
+/// The console and the admin API by themselves, for an address that is not public: [`router`] of
+/// [`DcrEngine::console`](dcr_core::DcrEngine::console); [`DcrEngine::admin`](dcr_core::DcrEngine::admin) is the API alone.
+/// Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`router`] has them too.
 ///
 /// ```
 /// # fn app(engine: &dcr_core::DcrEngine) -> axum::Router {
@@ -76,7 +77,7 @@ pub fn admin_router<S>(engine: &DcrEngine) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
 {
-    routes(engine.admin())
+    routes(engine.console())
 }
 
 async fn handle<E: Endpoints>(State(engine): State<E>, mut request: Request) -> Response {

@@ -32,6 +32,7 @@ use crate::seal::{KeyRing, Secret};
 use crate::session::{EventId, SessionId, UserId};
 use crate::store::{Store, Target};
 use crate::upstream::{Admission, AdmissionPolicy, IdentityProvider, Recheck, Turns};
+use crate::web::Place;
 
 /// A sign-in sweeps what has lapsed, at most this often and this much, so that nobody has to run a job for it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     /// When an anomaly of a session was last written to the record, so that its holder cannot fill it.
     pub(crate) anomalies: Cache<(SessionId, Reason), Timestamp>,
     pub(crate) admin: Option<Admin>,
+    /// Where people see their own connections, if they do.
+    pub(crate) connections: Option<Place>,
     pub(crate) funnel: Funnel,
     pub(crate) history: History,
     pub(crate) recent: Recent,
@@ -143,6 +146,7 @@ pub struct DcrEngineBuilder {
     retention: Retention,
     history: Option<Retention>,
     admin: Option<AdminAccess>,
+    connections: bool,
 }
 
 impl DcrEngine {
@@ -181,6 +185,7 @@ impl DcrEngine {
             retention: Retention::default(),
             history: None,
             admin: None,
+            connections: true,
         }
     }
 
@@ -489,7 +494,14 @@ impl DcrEngineBuilder {
         self
     }
 
-    /// Switches the admin API on, for whoever `access` lets in. Default: there is none.
+    /// Whether people see at `/oauth/connections` which apps have access in their name, and disconnect them there. They sign
+    /// in by the provider as everybody does. Default: they do.
+    pub const fn connections_page(mut self, whether: bool) -> Self {
+        self.connections = whether;
+        self
+    }
+
+    /// Switches the admin API on, and for people the console, for whoever `access` lets in. Default: there is none.
     pub fn admin(mut self, access: AdminAccess) -> Self {
         self.admin = Some(access);
         self
@@ -565,13 +577,15 @@ impl DcrEngineBuilder {
         if self.manages_registrations {
             site.manage_registrations();
         }
+        let admin = self.admin.map(|access| Admin::new(access, &issuer, &self.prefix)).transpose()?;
         Ok(DcrEngine {
             inner: Arc::new(Inner {
                 liveness: Liveness::new(),
                 stored: StoredClients::new(),
                 machines: Cache::new(10_000),
+                admin,
+                connections: self.connections.then(|| Place::connections(&issuer, &self.prefix)),
                 issuer,
-                admin: self.admin.map(|access| Admin::new(access, &self.prefix)),
                 prefix: self.prefix,
                 resources,
                 lifetimes: self.lifetimes,

@@ -198,6 +198,17 @@ reasons! {
     SignInBlocked = "sign_in_blocked", Operator, 403, "access_denied",
         "The administrator of this server has blocked this access. Ask them if you think that is a mistake.";
 
+    // Pages of this server that people sign in to
+    /// Nobody is signed in: the sign-in was cancelled, took too long, or was begun in another browser (CB-1).
+    WebSignInAgain = "web_sign_in_again", Client, 403, "access_denied",
+        "You are not signed in to this page: open it again and sign in.";
+    /// A form that this person's own page did not send (CO-2).
+    WebFormForeign = "web_form_foreign", Client, 403, "access_denied",
+        "This form was not sent from a page of yours that is still good. Nothing was changed: open the page again.";
+    /// This person may not use the console.
+    AdminNotAdmitted = "admin_not_admitted", Operator, 403, "access_denied",
+        "You are signed in, but this account may not use the administration of this server.";
+
     // Token (RFC 6749 section 5.2, TK-12)
     /// The body is not a well-formed form, or a parameter is missing or repeated.
     TokenRequestMalformed = "token_request_malformed", Client, 400, "invalid_request", "Send a well-formed form, each parameter once.";
@@ -482,6 +493,14 @@ pub enum ConfigError {
         /// Which part of it.
         what: &'static str,
         /// What to write instead.
+        why: &'static str,
+    },
+    /// The console's own origin.
+    #[error("the origin of the console {url:?} cannot be used: {why}")]
+    AdminOrigin {
+        /// As given.
+        url: String,
+        /// What is wrong with it.
         why: &'static str,
     },
     /// Pages of the operator's own that could not be served.

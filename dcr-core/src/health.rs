@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::engine::DcrEngine;
+use crate::engine::{DcrEngine, Inner};
 use crate::error::Refusal;
 
 /// How a server is. Nothing of it is secret, but an operator's own: a probe that anybody may ask answers no more than
@@ -47,27 +47,7 @@ impl Health {
 impl DcrEngine {
     /// Asks the store, and the provider if its documents are older than an hour. Never fails: what is wrong is in the answer.
     pub async fn health(&self) -> Health {
-        let inner = &self.inner;
-        let began = inner.clock.now();
-        // One row by its key: a probe costs no more than a token request.
-        let recovery = inner.store.recovery_until().await;
-        let asked_at = inner.clock.now();
-        let (store, recovery_until) = match recovery {
-            Ok(until) => (Ok(asked_at.since(began)), until.filter(|until| *until > asked_at)),
-            Err(error) => (Err(error.to_string()), None),
-        };
-        Health {
-            store,
-            recovery_until,
-            upstream: inner.provider.check().await.map_err(|error| error.to_string()),
-            clock_ahead: inner.provider.clock_ahead(),
-            credential_not_after: inner.provider.credential_not_after(),
-            active_secrets: inner.ring.active().len(),
-            retired_secrets: inner.ring.retired().len(),
-            started_at: inner.started_at,
-            asked_at,
-            version: env!("CARGO_PKG_VERSION"),
-        }
+        self.inner.health().await
     }
 
     /// Whether requests can be answered: [`Health::is_ready`] without asking the provider. For a probe.
@@ -77,5 +57,31 @@ impl DcrEngine {
     pub async fn ready(&self) -> Result<(), Refusal> {
         self.inner.store.recovery_until().await?;
         Ok(())
+    }
+}
+
+impl Inner {
+    /// See [`DcrEngine::health`].
+    pub(crate) async fn health(&self) -> Health {
+        let began = self.clock.now();
+        // One row by its key: a probe costs no more than a token request.
+        let recovery = self.store.recovery_until().await;
+        let asked_at = self.clock.now();
+        let (store, recovery_until) = match recovery {
+            Ok(until) => (Ok(asked_at.since(began)), until.filter(|until| *until > asked_at)),
+            Err(error) => (Err(error.to_string()), None),
+        };
+        Health {
+            store,
+            recovery_until,
+            upstream: self.provider.check().await.map_err(|error| error.to_string()),
+            clock_ahead: self.provider.clock_ahead(),
+            credential_not_after: self.provider.credential_not_after(),
+            active_secrets: self.ring.active().len(),
+            retired_secrets: self.ring.retired().len(),
+            started_at: self.started_at,
+            asked_at,
+            version: env!("CARGO_PKG_VERSION"),
+        }
     }
 }

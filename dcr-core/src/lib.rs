@@ -58,6 +58,7 @@ mod admin;
 mod client;
 mod clock;
 mod config;
+mod console;
 mod engine;
 mod erase;
 mod error;
@@ -84,8 +85,9 @@ pub mod store;
 pub mod testing;
 mod text;
 pub mod upstream;
+mod web;
 
-pub use self::admin::{AdminAccess, AdminAccessError, AdminApi};
+pub use self::admin::{AdminAccess, AdminAccessError, AdminApi, AdminConsole, AdminPeople};
 pub use self::client::{
     AuthMethod, ClientId, ClientIdError, ImportFault, ImportedClient, PinFault, Platform, PlatformList,
     PlatformListError, PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey, StoredClient,

@@ -152,7 +152,7 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`]; then none ended.
     pub async fn revoke(&self, target: &Target, reason: &str) -> Result<Vec<SessionId>, OperatorError> {
-        let event = self.event(EventKind::Revoked, reason)?.about(target);
+        let event = self.event_about(EventKind::Revoked, reason, target).await?;
         Ok(self.store.revoke(Ending::of(target.clone(), reason, event.at, event)).await?)
     }
 
@@ -161,7 +161,7 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`]; then nothing changed.
     pub async fn block(&self, target: &Target, reason: &str) -> Result<Vec<SessionId>, OperatorError> {
-        let event = self.event(EventKind::Blocked, reason)?.about(target);
+        let event = self.event_about(EventKind::Blocked, reason, target).await?;
         Ok(self.store.block(Ending::of(target.clone(), reason, event.at, event)).await?)
     }
 
@@ -170,7 +170,7 @@ impl Operator {
     /// # Errors
     /// [`OperatorError`]; then nothing changed.
     pub async fn unblock(&self, target: &Target, reason: &str) -> Result<bool, OperatorError> {
-        let event = self.event(EventKind::Unblocked, reason)?.about(target);
+        let event = self.event_about(EventKind::Unblocked, reason, target).await?;
         Ok(self.store.unblock(target, event).await?)
     }
 
@@ -335,6 +335,22 @@ impl Operator {
         let ImportedUse { user, software, platform, clients, first_used_at, last_used_at } = imported;
         let import = Import { user, software, platform, new_connection, clients, first_used_at, last_used_at, event };
         Ok(self.store.import(import).await?)
+    }
+
+    /// An event about `target` that also says whose session or connection it is, so that it is among what is told of them.
+    async fn event_about(&self, kind: EventKind, reason: &str, target: &Target) -> Result<Event, OperatorError> {
+        let mut event = self.event(kind, reason)?.about(target);
+        match target {
+            Target::Session(id) => {
+                if let Some(view) = self.store.session(*id).await? {
+                    event.connection = Some(view.session.connection);
+                    event.user = Some(view.session.user);
+                }
+            }
+            Target::Connection(id) => event.user = self.store.connection(*id).await?.map(|connection| connection.user),
+            Target::User(_) | Target::ClientId(_) | Target::Platform(_) => {}
+        }
+        Ok(event)
     }
 
     /// An event of now.

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::sync::Arc;
 
-use dcr_core::pages::{ConsentPage, RefusalPage};
+use dcr_core::pages::{ConnectionsPage, ConsentPage, RefusalPage};
 use dcr_core::record::{Event, EventKind};
 use dcr_core::remote::RemoteGuard;
 use dcr_core::session::{Connection, EventId, Generation, Session, SessionId};
@@ -32,12 +32,14 @@ use crate::support::*;
 const HOLD: &[&str] = &[
     "AdminAccess",
     "AdminApi",
+    "AdminConsole",
     "Advance",
     "Advanced",
     "AssertionKey",
     "BearerGuard",
     "BearerLayer",
     "CatchUp",
+    "ConnectionsPage",
     "ConsentPage",
     "DcrEngine",
     "DcrEngineBuilder",
@@ -114,7 +116,10 @@ const HOLD_NONE: &[&str] = &[
     "UpstreamTokenError",
     "CertificateError",
     // Who, what and when.
+    "AdminPeople",
     "Applicant",
+    "Area",
+    "ConnectedApp",
     "Actor",
     "AuthMethod",
     "BlockKind",
@@ -185,8 +190,10 @@ const HOLD_NONE: &[&str] = &[
     "ReqwestFetch",
     "Rate",
     "Resource",
+    "SignInPage",
     "StandardPages",
     "Texts",
+    "WebTexts",
     "Theme",
     // Clocks, chance, and what tests make up.
     "ManualClock",
@@ -348,6 +355,9 @@ fn i_14_pages_do_not_show_what_is_one_browsers_or_one_clients() {
     let mut refusal = RefusalPage::sample(Language::English, dcr_core::Reason::UpstreamBusy);
     refusal.way_back = Some(format!("https://app.example/callback?state={NEEDLE}"));
     hidden(&refusal, &[]);
+    let mut connections = ConnectionsPage::sample(Language::English);
+    NEEDLE.clone_into(&mut connections.token);
+    hidden(&connections, &[]);
 }
 
 #[test]
@@ -400,14 +410,15 @@ async fn i_14_engines_stores_and_who_is_signed_in_are_redacted() {
     let test = TestEngine::with(|builder| builder.secrets(vec![secret()], vec![])).await;
     let guard = engine.guard();
     let service = tower_layer::Layer::layer(&guard, ());
-    let api = engine.admin();
-    let all: [&dyn Debug; 12] = [
+    let (api, console) = (engine.admin(), engine.console());
+    let all: [&dyn Debug; 13] = [
         &store,
         &Routed(Straight(store.clone())),
         &InTurn::of(vec![store.clone()]),
         &Operator::new(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom)),
         &engine,
         &api,
+        &console,
         &guard,
         &service,
         &principal,

@@ -4,7 +4,7 @@
 //! | | |
 //! | --- | --- |
 //! | [`routes()`] | the engine's endpoints, to combine with `or` |
-//! | [`admin_routes`] | the admin API by itself, for another address |
+//! | [`admin_routes`] | the console and the admin API by themselves, for another address |
 //! | [`service()`] | a filter that carries any tower service: an MCP server on rmcp behind [`DcrEngine::guard`] |
 //! | [`guarded`] | one's own filters behind the same guard, which answers by itself |
 //! | [`authenticated`] | a filter that yields the [`Principal`], and needs [`answer_refusal`] to answer for it |

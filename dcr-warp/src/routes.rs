@@ -51,8 +51,9 @@ pub fn routes<E: Endpoints>(engine: E) -> impl Filter<Extract = (Response,), Err
     })
 }
 
-/// The admin API by itself, for an address that is not public: [`routes`] of [`DcrEngine::admin`]. Where
-/// [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`routes`] has it too.
+/// The console and the admin API by themselves, for an address that is not public: [`routes`] of [`DcrEngine::console`];
+/// [`DcrEngine::admin`] is the API alone. Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`routes`]
+/// has them too.
 ///
 /// ```
 /// use warp::{Filter, Rejection, Reply};
@@ -62,5 +63,5 @@ pub fn routes<E: Endpoints>(engine: E) -> impl Filter<Extract = (Response,), Err
 /// }
 /// ```
 pub fn admin_routes(engine: &DcrEngine) -> impl Filter<Extract = (Response,), Error = Rejection> + Clone + use<> {
-    routes(engine.admin())
+    routes(engine.console())
 }

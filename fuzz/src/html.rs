@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use html5gum::{DefaultEmitter, HtmlString, Token, Tokenizer};
 
 /// What the pages of this server are made of, and nothing else.
-const ELEMENTS: [&str; 32] = [
+const ELEMENTS: [&str; 34] = [
     "html", "head", "meta", "title", "style", "body", "main", "p", "img", "span", "h1", "h2", "div", "svg", "path",
     "strong", "ul", "li", "dl", "dt", "dd", "code", "bdi", "form", "input", "button", "details", "summary", "a", "br",
-    "em", "small",
+    "em", "small", "h3", "time",
 ];
 
 /// The elements of a page with their attributes, and its text.

@@ -9,9 +9,10 @@ use super::input::{OfClient, OfPin, OfPlatform, Why};
 use super::problem::Problem;
 use super::read::{json, named};
 use super::route::{Change, Verb};
-use crate::client::PreRegistered;
+use crate::client::{ClientId, PreRegistered};
 use crate::engine::Inner;
-use crate::operator::Operator;
+use crate::erase::Receipt;
+use crate::operator::{Operator, OperatorError};
 use crate::record::Actor;
 use crate::session::{SessionId, UserId};
 use crate::store::Target;
@@ -49,37 +50,86 @@ impl Inner {
             Change::Erase => self.erase_for(&operator, &named(id)?, &Why::read(body)?).await?,
             Change::Pin => {
                 let (pin, reason) = OfPin::read(body)?;
-                let client = serde_json::from_value::<PreRegistered>(Value::Object(pin.client));
-                let client = client.map_err(|fault| Problem::pin(&fault.to_string()))?;
-                json!({ "replaced": operator.pin(client, &reason).await? })
+                json!({ "replaced": pin_as_in_a_file(&operator, Value::Object(pin.client), &reason).await? })
             }
             Change::Unpin => {
                 let (id, reason) = OfClient::read(body)?;
-                let ended = operator.unpin(&id, &reason).await?.ok_or_else(Problem::not_found)?;
-                self.ended(&ended)
+                let ended = self.unpin_noting(&operator, &id, &reason).await?.ok_or_else(Problem::not_found)?;
+                ended_sessions(&ended)
             }
         };
         json(&answer)
     }
 
     async fn do_to(&self, operator: &Operator, verb: Verb, target: Target, reason: &str) -> Result<Value, Problem> {
-        Ok(match verb {
-            Verb::Revoke => self.ended(&operator.revoke(&target, reason).await?),
-            Verb::Block => self.ended(&operator.block(&target, reason).await?),
-            Verb::Unblock => json!({ "unblocked": operator.unblock(&target, reason).await? }),
+        Ok(match self.apply(operator, verb, &target, reason).await? {
+            Applied::Ended(sessions) => ended_sessions(&sessions),
+            Applied::Unblocked(was_blocked) => json!({ "unblocked": was_blocked }),
         })
+    }
+
+    /// Ends, blocks or unblocks, in this process at once.
+    pub(crate) async fn apply(
+        &self,
+        operator: &Operator,
+        verb: Verb,
+        target: &Target,
+        reason: &str,
+    ) -> Result<Applied, OperatorError> {
+        let ended = match verb {
+            Verb::Revoke => operator.revoke(target, reason).await?,
+            Verb::Block => operator.block(target, reason).await?,
+            Verb::Unblock => return operator.unblock(target, reason).await.map(Applied::Unblocked),
+        };
+        self.liveness.note(&ended, self.clock.now());
+        Ok(Applied::Ended(ended))
+    }
+
+    /// Takes a pin away. Answers which sessions ended; `None` if there was no pin.
+    pub(crate) async fn unpin_noting(
+        &self,
+        operator: &Operator,
+        id: &ClientId,
+        reason: &str,
+    ) -> Result<Option<Vec<SessionId>>, OperatorError> {
+        let ended = operator.unpin(id, reason).await?;
+        self.liveness.note(ended.as_deref().unwrap_or_default(), self.clock.now());
+        Ok(ended)
     }
 
     /// The receipt; nothing is there to be erased of somebody who is not known.
     async fn erase_for(&self, operator: &Operator, user: &UserId, reason: &str) -> Result<Value, Problem> {
-        let (receipt, gone) = operator.erase_telling(user, reason).await?;
-        self.liveness.note(&gone, self.clock.now());
-        let receipt = receipt.ok_or_else(Problem::not_found)?;
+        let receipt = self.erase_noting(operator, user, reason).await?.ok_or_else(Problem::not_found)?;
         Ok(serde_json::from_str(&receipt.to_json()).unwrap_or_default())
     }
 
-    fn ended(&self, sessions: &[SessionId]) -> Value {
-        self.liveness.note(sessions, self.clock.now());
-        json!({ "ended_sessions": sessions.len() })
+    /// Erases, in this process at once. `None` if nothing was known of them.
+    pub(crate) async fn erase_noting(
+        &self,
+        operator: &Operator,
+        user: &UserId,
+        reason: &str,
+    ) -> Result<Option<Receipt>, OperatorError> {
+        let (receipt, gone) = operator.erase_telling(user, reason).await?;
+        self.liveness.note(&gone, self.clock.now());
+        Ok(receipt)
     }
+}
+
+/// What a change did.
+pub(crate) enum Applied {
+    /// These sessions ended.
+    Ended(Vec<SessionId>),
+    /// Whether there was a block.
+    Unblocked(bool),
+}
+
+/// Pins a client that is given as in a file. Answers whether there was a pin of its id.
+pub(crate) async fn pin_as_in_a_file(operator: &Operator, client: Value, reason: &str) -> Result<bool, Problem> {
+    let client: PreRegistered = serde_json::from_value(client).map_err(|fault| Problem::pin(&fault.to_string()))?;
+    Ok(operator.pin(client, reason).await?)
+}
+
+fn ended_sessions(sessions: &[SessionId]) -> Value {
+    json!({ "ended_sessions": sessions.len() })
 }

@@ -202,7 +202,7 @@ fn from_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 }
 
 /// A reason is kept on the record and shown: one line that says something.
-fn checked(reason: String) -> Result<String, Problem> {
+pub(crate) fn checked(reason: String) -> Result<String, Problem> {
     let is_short = (1..=200).contains(&reason.chars().count());
     if is_short && !reason.chars().any(char::is_control) && !reason.trim().is_empty() {
         Ok(reason)

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 
 /// A refusal of the admin API.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(crate) struct Problem {
     status: StatusCode,
     /// Stable.
     code: &'static str,
@@ -28,7 +28,7 @@ impl Problem {
     }
 
     /// Whatever it is that is not there, and whatever the form of its id is (OP-1).
-    pub(super) fn not_found() -> Self {
+    pub(crate) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing of this name.")
     }
 
@@ -47,7 +47,7 @@ impl Problem {
     }
 
     /// A parameter is unknown, repeated, or not what it should be.
-    pub(super) fn parameter(name: &str, what: &str) -> Self {
+    pub(crate) fn parameter(name: &str, what: &str) -> Self {
         let name = crate::text::bounded(name, 40);
         Self::new(StatusCode::BAD_REQUEST, "parameter", format!("{name}: {what}"))
     }
@@ -56,7 +56,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "query", detail)
     }
 
-    pub(super) fn body(detail: &str) -> Self {
+    pub(crate) fn body(detail: &str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "body", crate::text::bounded(detail, 300))
     }
 
@@ -65,8 +65,21 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "cursor", "No page begins at this cursor: it is not one that an answer had.")
     }
 
-    pub(super) fn pin(detail: &str) -> Self {
+    pub(crate) fn pin(detail: &str) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, "pin", crate::text::bounded(detail, 300))
+    }
+
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// For those who read English.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    pub(crate) const fn retry_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     pub(super) fn response(self) -> Response<Bytes> {

@@ -17,7 +17,7 @@ use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::Refusal;
 use crate::http::plain_response;
-use crate::record::{Event, EventKind, Reference, Step};
+use crate::record::{Event, EventKind, RecentRefusal, Reference, Step};
 use crate::session::{ConnectionId, EventId, SessionId, User, UserId};
 use crate::store::{EventQuery, FunnelQuery, Target, UserMatch, UserQuery};
 
@@ -33,7 +33,7 @@ pub(super) fn json(body: &impl Serialize) -> Result<Response<Bytes>, Problem> {
 }
 
 /// The id in a path. One of another form is as good as unknown (OP-1).
-pub(super) fn named<T: FromStr>(id: &str) -> Result<T, Problem> {
+pub(crate) fn named<T: FromStr>(id: &str) -> Result<T, Problem> {
     id.parse().map_err(|_| Problem::not_found())
 }
 
@@ -43,6 +43,14 @@ fn paged<T, K: Ord>(all: Vec<T>, after: Option<K>, limit: u32, key: impl Fn(&T) 
     let more = rest.len() > limit as usize;
     rest.truncate(limit as usize);
     (rest, more)
+}
+
+/// What a reference was about.
+pub(crate) enum WhatWas {
+    /// On the record: refused after login.
+    Event(Event),
+    /// In memory: refused before login, by this process.
+    Recent(RecentRefusal),
 }
 
 /// The same of what a store answered when it was asked for one more than fits.
@@ -59,7 +67,10 @@ impl Inner {
                 no_parameters(query)?;
                 Ok(plain_response(StatusCode::OK, "application/json", Bytes::from_static(DESCRIPTION.as_bytes())))
             }
-            Read::Users => self.list_users(query).await,
+            Read::Users => {
+                let (found, next) = self.find_users(query).await?;
+                json(&Page { items: found.into_iter().map(|user| UserView::of(user, None)).collect(), next })
+            }
             Read::User => {
                 no_parameters(query)?;
                 let user = self.user_of(&named(id)?).await?;
@@ -93,17 +104,17 @@ impl Inner {
         }
     }
 
-    pub(super) async fn is_blocked(&self, target: Target) -> Result<bool, Problem> {
+    pub(crate) async fn is_blocked(&self, target: Target) -> Result<bool, Problem> {
         Ok(self.store.blocked(&[target]).await?.is_some())
     }
 
-    async fn user_of(&self, id: &UserId) -> Result<User, Problem> {
+    pub(crate) async fn user_of(&self, id: &UserId) -> Result<User, Problem> {
         let query = UserQuery { matching: Some(UserMatch::Id(id.clone())), after: None, limit: 1 };
         self.store.users(&query).await?.pop().ok_or_else(Problem::not_found)
     }
 
     /// Everything that is asked for must fit. The store is asked for what finds the fewest.
-    async fn list_users(&self, query: &str) -> Result<Response<Bytes>, Problem> {
+    pub(crate) async fn find_users(&self, query: &str) -> Result<(Vec<User>, Option<String>), Problem> {
         let query = Query::read(query, &["q", "email", "object_id", "client_id", "cursor", "limit"])?;
         let mut wanted: Vec<UserMatch> = [
             query.client_id("client_id")?.map(UserMatch::ClientId),
@@ -131,7 +142,7 @@ impl Inner {
         }
         let (found, more) = cut(found, limit);
         let next = found.last().filter(|_| more).map(|user| cursor("users", &user.id.as_str()));
-        json(&Page { items: found.into_iter().map(|user| UserView::of(user, None)).collect(), next })
+        Ok((found, next))
     }
 
     async fn list_connections(&self, user: &UserId, query: &str) -> Result<Response<Bytes>, Problem> {
@@ -197,7 +208,11 @@ impl Inner {
     }
 
     /// Newest first.
-    async fn find_events(&self, query: &str, of: Option<&UserId>) -> Result<(Vec<Event>, Option<String>), Problem> {
+    pub(crate) async fn find_events(
+        &self,
+        query: &str,
+        of: Option<&UserId>,
+    ) -> Result<(Vec<Event>, Option<String>), Problem> {
         const OF_ONE: &[&str] = &["kind", "since", "until", "cursor", "limit"];
         const ALL: &[&str] = &[
             "user_id",
@@ -262,12 +277,18 @@ impl Inner {
     /// What a page meant that showed this reference.
     async fn what_was(&self, reference: &Reference, query: &str) -> Result<Response<Bytes>, Problem> {
         no_parameters(query)?;
-        let asked = EventQuery { reference: Some(*reference), limit: 1, ..EventQuery::default() };
-        if let Some(found) = self.store.events(&asked).await?.pop() {
-            return json(&ReferenceView::of_event(reference.to_string(), &found));
+        match self.find_reference(*reference).await? {
+            WhatWas::Event(found) => json(&ReferenceView::of_event(reference.to_string(), &found)),
+            WhatWas::Recent(recent) => json(&ReferenceView::of_recent(recent)),
         }
-        let recent = self.recent.find(*reference).ok_or_else(Problem::not_found)?;
-        json(&ReferenceView::of_recent(recent))
+    }
+
+    pub(crate) async fn find_reference(&self, reference: Reference) -> Result<WhatWas, Problem> {
+        let asked = EventQuery { reference: Some(reference), limit: 1, ..EventQuery::default() };
+        match self.store.events(&asked).await?.pop() {
+            Some(found) => Ok(WhatWas::Event(found)),
+            None => self.recent.find(reference).map(WhatWas::Recent).ok_or_else(Problem::not_found),
+        }
     }
 
     async fn list_funnel(&self, query: &str) -> Result<Response<Bytes>, Problem> {

@@ -38,7 +38,7 @@ pub(super) enum Change {
 
 /// What is done to whatever can be blocked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verb {
+pub(crate) enum Verb {
     Revoke,
     Block,
     Unblock,

@@ -146,7 +146,8 @@ impl ClientView {
     }
 }
 
-fn without_secret(client: &PreRegistered) -> Value {
+/// As in a file, but for the hash of its secret.
+pub(crate) fn without_secret(client: &PreRegistered) -> Value {
     let mut value = serde_json::to_value(client).unwrap_or_default();
     if let Some(members) = value.as_object_mut() {
         members.remove("client_secret_sha256");

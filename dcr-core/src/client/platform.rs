@@ -162,6 +162,11 @@ impl PlatformList {
         self.entries.iter().map(|entry| &entry.platform)
     }
 
+    /// How people call the platform of this name.
+    pub(crate) fn label(&self, platform: &Platform) -> Option<&str> {
+        self.entries.iter().find(|entry| entry.platform == *platform).map(|entry| entry.label.as_str())
+    }
+
     /// An operator's own list, in the format of the shipped `platforms.json`.
     ///
     /// # Errors
@@ -201,6 +206,11 @@ impl PlatformList {
             });
         }
         Ok(Self { entries })
+    }
+
+    /// How people call the platform that a redirect URI proves which passed before.
+    pub(crate) fn label_of(&self, redirect: &str) -> Option<&str> {
+        self.entries.iter().find(|entry| entry.proves(redirect)).map(|entry| entry.label.as_str())
     }
 
     /// The platform that this redirect proves, if any.

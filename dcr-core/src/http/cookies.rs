@@ -82,13 +82,13 @@ impl CookieNames {
 }
 
 /// A cookie is named by the beginning of what it belongs to, cleaned: a stranger may have chosen that text.
-fn named(prefix: &str, text: &str) -> String {
+pub(crate) fn named(prefix: &str, text: &str) -> String {
     let tail = text.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).take(NAMED_BY);
     prefix.chars().chain(tail).collect()
 }
 
 /// Whether we could have named a cookie so: others are not ours, whatever they begin with, and their names go into no answer.
-fn is_named(prefix: &str, name: &str) -> bool {
+pub(crate) fn is_named(prefix: &str, name: &str) -> bool {
     name.strip_prefix(prefix).is_some_and(|tail| named(prefix, tail) == name)
 }
 
@@ -98,6 +98,12 @@ fn pair(bytes: &[u8]) -> Option<(&str, String)> {
     let at = bytes.iter().position(|b| *b == b'=')?;
     let (name, value) = (bytes.get(..at)?.trim_ascii(), bytes.get(at + 1..)?.trim_ascii());
     Some((std::str::from_utf8(name).ok()?, String::from_utf8_lossy(value).into_owned()))
+}
+
+/// Names and values of the cookies of a request: no more than a browser sends.
+pub(crate) fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, String)> {
+    let pairs = headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';'));
+    pairs.filter_map(pair).take(MAX_COOKIES)
 }
 
 /// The cookies of a request that may be ours.
@@ -111,9 +117,7 @@ pub(crate) struct Cookies {
 impl Cookies {
     pub(crate) fn read(headers: &HeaderMap, names: &CookieNames) -> Self {
         let mut cookies = Self { csrf: Vec::new(), transactions: Vec::new(), remembered: Vec::new() };
-        let pairs =
-            headers.get_all(COOKIE).iter().flat_map(|value| value.as_bytes().split(|b| *b == b';')).filter_map(pair);
-        for (name, value) in pairs.take(MAX_COOKIES) {
+        for (name, value) in pairs(headers) {
             if name.starts_with(&names.csrf) && name == named(&names.csrf, &value) {
                 cookies.csrf.push(value);
             } else if is_named(&names.transaction, name) {

@@ -1,7 +1,7 @@
 //! Requests to steps to responses. `http` 1 types are the currency: [`DcrEngine::handle`] takes a whole request and
 //! answers a whole response, so an adapter only mounts it, and both adapters answer the same bytes (I-15).
 
-mod cookies;
+pub(crate) mod cookies;
 #[cfg(feature = "tower")]
 pub(crate) mod guard;
 #[cfg(feature = "tower")]
@@ -23,10 +23,9 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use self::cookies::Cookies;
-pub(crate) use self::pages::ConsentView;
+pub(crate) use self::pages::{ConsentView, Place};
 pub(crate) use self::params::{Params, UNRESERVED};
-use self::respond::Responder;
-pub(crate) use self::respond::{document_response, plain_response, refusal_json as refusal_response};
+pub(crate) use self::respond::{Responder, document_response, plain_response, refusal_json as refusal_response};
 use self::site::Route;
 pub(crate) use self::site::Site;
 use crate::engine::{DcrEngine, Inner};
@@ -44,13 +43,14 @@ pub const MAX_BODY: usize = 64 * 1024;
 /// The largest registration (DC-1).
 const MAX_REGISTRATION: usize = 16 * 1024;
 /// The longest query.
-const MAX_QUERY: usize = 16 * 1024;
+pub(crate) const MAX_QUERY: usize = 16 * 1024;
 
 impl DcrEngine {
     /// Every path that [`DcrEngine::handle`] answers, for an adapter to mount. All are literal: no wildcards.
     #[must_use]
     pub fn paths(&self) -> Vec<String> {
-        self.inner.site.paths()
+        let connections = self.inner.connections_paths();
+        self.inner.site.paths().into_iter().chain(connections).collect()
     }
 
     /// Answers one request. Never fails: whatever goes wrong is an answer.
@@ -133,16 +133,28 @@ impl Inner {
     /// `body` is read only of a request that the limits let in: what was read of it, or why it was not.
     async fn handle(&self, parts: &Parts, body: impl Future<Output = Result<Bytes, Reason>>) -> Response<Bytes> {
         if self.admin.as_ref().is_some_and(|admin| admin.is_here(parts.uri.path())) {
-            return self.answer_admin(parts, body).await;
+            return self.answer_console(parts, body).await;
+        }
+        if let Some((place, page)) = self.connections_at(parts.uri.path()) {
+            return self.observed("connections", self.answer_web(place, page, parts, body)).await;
         }
         let respond = Responder::new(self, &parts.headers);
         let Some(route) = self.site.route(parts.uri.path()) else {
             return respond.refusal("request", &Reason::NotFound.into());
         };
-        let span = tracing::info_span!(target: "dcr", "dcr.request", endpoint = route.name(), session = Empty);
+        self.observed(route.name(), self.limited(route, parts, body, &respond)).await
+    }
+
+    /// One request, in its span and timed. `endpoint` is a name of ours.
+    pub(crate) async fn observed(
+        &self,
+        endpoint: &'static str,
+        answer: impl Future<Output = Response<Bytes>>,
+    ) -> Response<Bytes> {
+        let span = tracing::info_span!(target: "dcr", "dcr.request", endpoint, session = Empty);
         let began = self.clock.now();
-        let response = self.limited(route, parts, body, &respond).instrument(span).await;
-        metrics::request(route.name(), response.status(), self.clock.now().since(began));
+        let response = answer.instrument(span).await;
+        metrics::request(endpoint, response.status(), self.clock.now().since(began));
         response
     }
 
@@ -239,7 +251,7 @@ impl Inner {
             },
             Route::Authorize => self.answer_authorize(headers, query, asker, respond).await,
             Route::Consent => self.answer_consent(headers, body, respond).await,
-            Route::Callback => self.answer_callback(headers, query, asker, respond).await,
+            Route::Callback => self.answer_callback(headers, query, caller, respond).await,
             Route::Token => match form_body(headers, query, body) {
                 Ok(form) => match self.token(headers, &form).await {
                     Ok(answer) => {
@@ -351,7 +363,7 @@ impl Inner {
         &self,
         headers: &HeaderMap,
         query: &[u8],
-        asker: Asker<'_>,
+        caller: &Caller,
         respond: &Responder<'_>,
     ) -> Response<Bytes> {
         let names = &self.site.cookie_names;
@@ -359,10 +371,13 @@ impl Inner {
         let Ok(params) = Params::parse(query) else {
             return respond.refusal("callback", &Reason::CallbackMalformed.into());
         };
+        if let Some((place, login)) = self.web_login_of(&params, headers) {
+            return self.web_came_back(place, &login, &params, caller, respond).await;
+        }
         let (mut response, over, remembered) =
             match self.callback(&params, |state| cookies.of_state(names, state)).await {
                 Callback::Deliver { location, state, remember } => {
-                    asker.proved(self.clock.now());
+                    self.meters.proved(caller, self.clock.now());
                     (respond.see_other(location), Some(state), remember)
                 }
                 Callback::Back { location, state, refusal } => {
@@ -392,7 +407,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The same; there but unreadable is an empty text and not an absence (I-13).
-fn claimed<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(crate) fn claimed<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.contains_key(name).then(|| header(headers, name).unwrap_or(""))
 }
 
@@ -418,7 +433,7 @@ fn json_body(headers: &HeaderMap) -> Result<(), Refusal> {
 }
 
 /// A form in the body. Nothing in the query: credentials there would end up in logs (TK-6).
-fn form_body(headers: &HeaderMap, query: &[u8], body: &[u8]) -> Result<Params, Refusal> {
+pub(crate) fn form_body(headers: &HeaderMap, query: &[u8], body: &[u8]) -> Result<Params, Refusal> {
     if !media_type_is(headers, "application/x-www-form-urlencoded") {
         return Err(Refusal::new(Reason::MediaType, "send application/x-www-form-urlencoded, not compressed"));
     }

@@ -55,6 +55,7 @@ impl ConsentView {
             remembered_days,
             action: format!("{}/consent", engine.prefix),
             request: sealed,
+            connections: engine.connections_path(),
         };
         Self {
             page,
@@ -87,17 +88,17 @@ impl ConsentView {
 
 /// Where a redirect goes.
 #[derive(Debug, PartialEq, Eq)]
-struct Place {
+pub(crate) struct Place {
     /// The host with its port; of a custom scheme that, with whatever stands for a host there.
-    host: String,
+    pub(crate) host: String,
     /// A custom scheme, with its colon.
-    scheme: Option<String>,
+    pub(crate) scheme: Option<String>,
     /// Its source expression for the content security policy (none for https).
     form_target: String,
 }
 
 impl Place {
-    fn of(redirect: &str) -> Self {
+    pub(crate) fn of(redirect: &str) -> Self {
         let (scheme, rest) = redirect.split_once(':').unwrap_or((redirect, ""));
         let authority = rest.strip_prefix("//").map_or("", |rest| rest.split(['/', '?']).next().unwrap_or(""));
         let host = authority.to_owned();
@@ -139,6 +140,10 @@ pub(crate) fn refusal(
         reference: reference.to_owned(),
         way_back,
         server: engine.resource(None).map_or_else(String::new, |resource| resource.uri.clone()),
+        connections: match kind {
+            RefusalKind::Declined | RefusalKind::Reconnect | RefusalKind::StartAgain => engine.connections_path(),
+            _ => None,
+        },
     })
 }
 

@@ -28,6 +28,11 @@ pub(crate) struct Responder<'a> {
 }
 
 impl<'a> Responder<'a> {
+    /// The language of this request's pages.
+    pub(crate) const fn language(&self) -> Language {
+        self.language
+    }
+
     pub(crate) fn new(engine: &'a Inner, headers: &HeaderMap) -> Self {
         // A line that is not text prefers nothing.
         let preferences = headers.get_all(ACCEPT_LANGUAGE).iter().filter_map(|value| value.to_str().ok());
@@ -166,7 +171,7 @@ impl<'a> Responder<'a> {
 
     /// A page, with headers that let it do nothing but be read and, if it has a form, be sent (CO-1, CO-3, CONS-03).
     /// They are the same whoever made the page.
-    fn page(&self, status: StatusCode, page: String, form_targets: &str) -> Response<Bytes> {
+    pub(crate) fn page(&self, status: StatusCode, page: String, form_targets: &str) -> Response<Bytes> {
         let mut response = plain_response(status, "text/html; charset=utf-8", page.into());
         let sources = self.engine.look.sources();
         let policy = format!(

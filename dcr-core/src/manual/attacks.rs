@@ -82,6 +82,35 @@
 //! moves between its ids. *Evade a block* (ME-12): blocks are of people, connections, platforms or ids, looked at when a
 //! session opens and by everything that uses one.
 //!
+//! # Pages that people sign in to
+//!
+//! *Have somebody sign in as oneself* (CB-1, login CSRF), so that they disconnect, or administer, in a stranger's name. A sign-in
+//! begins with a form that our own page posts, and ends in the browser that began it: state, nonce and PKCE verifier are in a
+//! sealed cookie of that browser, for ten minutes and once. The login shows its account chooser every time, and the page says
+//! as whom one is signed in.
+//!
+//! *Have somebody do something* (CO-2, CSRF). Who is signed in is a Strict cookie: no request that another site causes has it.
+//! A form must come from the same origin besides (`Origin`, `Sec-Fetch-Site`; another host of the same site is not that) and has
+//! a token of its own session. Nothing is changed by GET. *Frame it* (CO-1): not possible; and a window that opened the page
+//! keeps no hand on it.
+//!
+//! *Send somebody on* after the sign-in: to a path of the same area and nowhere else. *Put words into our mouth* by a link: what
+//! a page says that ended is read from the store, never from the address.
+//!
+//! *Use one kind of session as another* (CB-10). Console, connections and the MCP flow have keys of their own for everything that
+//! a browser carries; access tokens, refresh tokens and the admin token open no page. The admin API takes the console's cookie
+//! from pages of the same origin only, and changes only with a JSON body, which no form sends.
+//!
+//! *Get into the console by a role of one's own tenant*: where the operator names tenants, they count there as well. An id of
+//! ours in the list is never somebody's object id that looks like it, an address counts if the provider vouches for it, and
+//! empty lists let in nobody. *Stay in it*: blocks are looked at with each request, another list ends every session, and so
+//! does an hour. *Default:* there is no console.
+//!
+//! *Look at, or end, what is another's* (OP-1): another person's connection is as good as unknown.
+//!
+//! What is left: a cookie that was stolen from the browser's disk serves for its hour, unless its person is blocked; on loopback
+//! http, any program of the same computer may set cookies, and so sign the person in as somebody.
+//!
 //! # Registration
 //!
 //! *Say too much* (DCR-02, DC-1 to DC-12): 16 KiB of JSON, known members only, text shown inert. Nothing is fetched. *Give oneself

@@ -219,6 +219,22 @@
 //! access token (15 minutes) and the interval. A provider that does not answer lets sessions go on for one more hour, and
 //! then answers 503: an hour is longer than most outages, and shorter than a dismissed person should have.
 //!
+//! # People who look at pages are no rows
+//!
+//! Somebody who signs in to the console or to their own connections gets a sealed cookie for an hour and nothing else: no user,
+//! no session, no upstream token. A row would need its own revocation on every replica for something that lapses before lunch.
+//! The price is that signing out is the browser's affair; what an operator needs in earnest is a block, which counts at once.
+//! What is used up is the sign-in itself, so that a copied answer of the login counts once (I-12).
+//!
+//! Both come back to `/oauth/callback`, because operators have registered that and nothing else. A console at an origin of its
+//! own cannot, since cookies do not go from one host to the other.
+//!
+//! Strict, and not Lax: these pages change things. So the callback is a page that goes on by itself (`Refresh`), and a link in a
+//! mail first shows the sign-in page, whose button finds the session.
+//!
+//! Anybody whom the provider identifies may look at their own connections, also who is not admitted any more: ending access must
+//! not need a right to have it.
+//!
 //! # MCP session ids carry a MAC
 //!
 //! The guard rewrites `Mcp-Session-Id`: what leaves is the server's own id and a MAC over it, user, client and resource.

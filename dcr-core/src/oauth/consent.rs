@@ -44,6 +44,17 @@ pub(crate) enum Consent {
     Refuse(Refusal),
 }
 
+/// Whether a form was posted by a page of `ours`. Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with
+/// `Sec-Fetch-Site: same-origin`: that pair is ours. Clients that send neither header are no browsers and have no cookie to
+/// abuse.
+pub(crate) fn is_same_origin(fetch_site: Option<&str>, origin: Option<&str>, ours: &str) -> bool {
+    match (fetch_site, origin) {
+        (Some("same-origin"), None | Some("null")) | (None, None) => true,
+        (Some("same-origin") | None, Some(origin)) => origin == ours,
+        _ => false,
+    }
+}
+
 impl Inner {
     /// `POST /oauth/consent`.
     pub(crate) async fn consent(&self, posted: ConsentForm<'_>) -> Consent {
@@ -87,14 +98,8 @@ impl Inner {
         Ok(request)
     }
 
-    /// Under `Referrer-Policy: no-referrer` browsers send `Origin: null` with `Sec-Fetch-Site: same-origin`: that pair is
-    /// ours. Clients that send neither header are no browsers and have no cookie to abuse.
     fn is_same_site(&self, posted: &ConsentForm<'_>) -> bool {
-        match (posted.fetch_site, posted.origin) {
-            (Some("same-origin"), None | Some("null")) | (None, None) => true,
-            (Some("same-origin") | None, Some(origin)) => origin == self.issuer.as_str(),
-            _ => false,
-        }
+        is_same_origin(posted.fetch_site, posted.origin, self.issuer.as_str())
     }
 
     /// An approved request goes upstream; `open` are the transaction cookies that this browser holds.

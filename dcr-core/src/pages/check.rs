@@ -1,7 +1,7 @@
 //! What a page must have, whoever made it. A page without the sealed request or without one of the decisions would
 //! leave people stuck, and a script or a style of its own would not work under the content security policy.
 
-use super::{ConsentPage, RefusalPage};
+use super::{ConnectionsPage, ConsentPage, RefusalPage, SignInPage};
 
 /// Why a page cannot be served. The operator's fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,19 +10,8 @@ pub(super) struct PageFault(pub(super) &'static str);
 /// A consent page has one form, for this action, with the sealed request and both decisions in it.
 pub(super) fn consent(html: &str, page: &ConsentPage) -> Result<(), PageFault> {
     let tags = any(html)?;
-    let posts = |tag: &Tag| {
-        let method = tag.value("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
-        tag.name == "form" && method && tag.value("action") == Some(page.action.as_str())
-    };
-    let begin = tags.iter().position(posts).ok_or(PageFault("it has no form that posts to `action`"))?;
-    let form = &tags[begin + 1..];
-    let form = &form[..form.iter().position(|tag| tag.name == "/form").unwrap_or(form.len())];
-    let sends = |name: &str, value: &str| {
-        form.iter().any(|tag| {
-            let sent = tag.name == "input" || tag.name == "button";
-            sent && tag.value("name") == Some(name) && tag.value("value") == Some(value)
-        })
-    };
+    let form = forms(&tags, &page.action).next().ok_or(PageFault("it has no form that posts to `action`"))?;
+    let sends = |name: &str, value: &str| sends(form, name, value);
     if !sends("request", &page.request) {
         return Err(PageFault("its form lacks the field `request` with the sealed request"));
     }
@@ -36,6 +25,59 @@ pub(super) fn consent(html: &str, page: &ConsentPage) -> Result<(), PageFault> {
 pub(super) fn refusal(html: &str, page: &RefusalPage) -> Result<(), PageFault> {
     any(html)?;
     if html.contains(&page.reference) { Ok(()) } else { Err(PageFault("it does not show the reference")) }
+}
+
+/// A sign-in page has one form, for this action, with where the person wanted to in it.
+pub(super) fn sign_in(html: &str, page: &SignInPage) -> Result<(), PageFault> {
+    let tags = any(html)?;
+    let form = forms(&tags, &page.action).next().ok_or(PageFault("it has no form that posts to `action`"))?;
+    // Of the characters that such a path may have, this one alone is written in more than one manner.
+    let written =
+        |next: &str| ["&#38;", "&#x26;", "&amp;"].iter().fold(next.to_owned(), |out, at| out.replace(at, "&"));
+    let has = |tag: &Tag| {
+        tag.name == "input"
+            && tag.value("name") == Some("next")
+            && tag.value("value").map(written) == Some(page.next.clone())
+    };
+    if form.iter().any(has) { Ok(()) } else { Err(PageFault("its form lacks the field `next`")) }
+}
+
+/// A page of connections has a form for each of them and one to sign out, and each has the token.
+pub(super) fn connections(html: &str, page: &ConnectionsPage) -> Result<(), PageFault> {
+    let tags = any(html)?;
+    let mut of_apps = forms(&tags, &page.disconnect);
+    if !of_apps.all(|form| sends(form, "token", &page.token)) {
+        return Err(PageFault("a form of it that disconnects lacks the field `token`"));
+    }
+    let disconnects = |id: &str| forms(&tags, &page.disconnect).any(|form| sends(form, "connection", id));
+    if !page.apps.iter().all(|app| disconnects(&app.id)) {
+        return Err(PageFault("it has an app without a form that disconnects it"));
+    }
+    if forms(&tags, &page.sign_out).any(|form| sends(form, "token", &page.token)) {
+        Ok(())
+    } else {
+        Err(PageFault("it has no form that signs out, with the field `token`"))
+    }
+}
+
+/// What is in each of the forms that post to `action`.
+fn forms<'a>(tags: &'a [Tag], action: &'a str) -> impl Iterator<Item = &'a [Tag]> {
+    let posts = move |tag: &Tag| {
+        let method = tag.value("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
+        tag.name == "form" && method && tag.value("action") == Some(action)
+    };
+    tags.iter().enumerate().filter(move |(_, tag)| posts(tag)).map(|(begin, _)| {
+        let form = &tags[begin + 1..];
+        &form[..form.iter().position(|tag| tag.name == "/form").unwrap_or(form.len())]
+    })
+}
+
+/// Whether a form sends this.
+fn sends(form: &[Tag], name: &str, value: &str) -> bool {
+    form.iter().any(|tag| {
+        let sent = tag.name == "input" || tag.name == "button";
+        sent && tag.value("name") == Some(name) && tag.value("value") == Some(value)
+    })
 }
 
 fn any(html: &str) -> Result<Vec<Tag>, PageFault> {
@@ -176,6 +218,45 @@ mod tests {
         }
         let page = ConsentPage::sample(Language::English);
         assert!(consent(&page_with("").replace(" LANG=en", ""), &page).unwrap_err().0.contains("lang"));
+    }
+
+    #[test]
+    fn cb_1_a_sign_in_page_has_a_form_with_where_to_go_on() {
+        let mut page = SignInPage::sample(Language::English);
+        page.next = "/oauth/admin/events?kind=refused&limit=5".to_owned();
+        let form =
+            "<form method=post action=/oauth/connections/sign-in><input name=next value='{next}'><button></form>";
+        for written in ["&amp;", "&#38;", "&#x26;"] {
+            let form = form.replace("{next}", &page.next.replace('&', written));
+            assert_eq!(sign_in(&page_with(&form), &page), Ok(()), "{written}");
+        }
+        for wrong in [form.replace("{next}", "/elsewhere"), form.replace("name=next", ""), form.replace("post", "get")]
+        {
+            assert!(sign_in(&page_with(&wrong), &page).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn co_2_every_form_of_a_page_of_connections_has_the_token() {
+        let page = ConnectionsPage::sample(Language::English);
+        let token = format!("<input name=token value={}>", page.token);
+        let out = format!("<form method=post action={}>{token}<button></form>", page.sign_out);
+        let one = |id: &str, token: &str| {
+            format!("<form method=post action={}>{token}<button name=connection value={id}></form>", page.disconnect)
+        };
+        let id = page.apps[0].id.as_str();
+        let judged = |html: &str| connections(&page_with(html), &page);
+        assert_eq!(judged(&format!("{}{}{out}", one(id, &token), one("all", &token))), Ok(()));
+        for (wrong, expected) in [
+            (one(id, &token), "signs out"),
+            (format!("{}{}", one(id, &token), out.replace(&token, "")), "signs out"),
+            (format!("{}{out}", one("all", &token)), "an app"),
+            (format!("{}{}{out}", one(id, &token), one("all", "")), "`token`"),
+            (format!("{}{out}", one(id, "<input name=token value=x>")), "`token`"),
+        ] {
+            let fault = judged(&wrong).unwrap_err();
+            assert!(fault.0.contains(expected), "{wrong}: {fault:?}");
+        }
     }
 
     proptest::proptest! {

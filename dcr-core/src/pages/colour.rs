@@ -114,4 +114,40 @@ mod tests {
         let blue = Colour::parse("#0a5fc2").unwrap();
         assert_eq!(blue.readable_on(Colour::LIGHT_CARD, Colour::BLACK), blue);
     }
+
+    /// The console's own sheet: text is readable on cards and on the page, and what a chart draws can be seen (1.4.11).
+    #[test]
+    fn what_the_console_writes_and_draws_can_be_read_and_seen_in_light_and_in_dark() {
+        const SHEET: &str = include_str!("../../templates/console/console.css");
+        let roots: Vec<&str> =
+            SHEET.split(":root{").skip(1).take(2).map(|root| root.split('}').next().unwrap()).collect();
+        let [light, dark] = roots.as_slice() else { panic!("a sheet for light and one for dark") };
+        for sheet in [light, dark] {
+            let colour = |name: &str| {
+                let text = sheet.split(&format!("{name}:")).nth(1).and_then(|rest| rest.split(';').next()).unwrap();
+                let short = (text.len() == 4).then(|| text[1..].chars().flat_map(|c| [c, c]).collect::<String>());
+                Colour::parse(&short.map_or_else(|| text.to_owned(), |digits| format!("#{digits}"))).unwrap()
+            };
+            for (text, on) in [
+                ("--text", "--card"),
+                ("--text", "--bg"),
+                ("--soft", "--card"),
+                ("--soft", "--bg"),
+                ("--ring", "--card"),
+                ("--ring", "--bg"),
+                ("--bad", "--card"),
+                ("--good", "--card"),
+                ("--on-bad", "--bad"),
+                ("--on-accent", "--accent"),
+                ("--warn", "--warn-bg"),
+            ] {
+                let contrast = colour(text).contrast(colour(on));
+                assert!(contrast >= READABLE, "{text} on {on}: {contrast}");
+            }
+            for drawn in ["--s0", "--s1", "--s2", "--s3", "--s4", "--s5", "--s6", "--s7", "--edge"] {
+                let contrast = colour(drawn).contrast(colour("--card"));
+                assert!(contrast >= 3.0, "{drawn}: {contrast}");
+            }
+        }
+    }
 }

@@ -14,6 +14,8 @@ pub enum RefusalKind {
     Reconnect,
     /// This attempt is over or was taken up in the wrong place: start again from the app.
     StartAgain,
+    /// A page of this server wants to know who looks at it: open it again and sign in there.
+    SignInAgain,
     /// The app asked for something that this server does not do. Only whoever makes the app can mend that.
     AppFault,
     /// The same will work later.
@@ -31,6 +33,7 @@ impl RefusalKind {
         Self::NoAccess,
         Self::Reconnect,
         Self::StartAgain,
+        Self::SignInAgain,
         Self::AppFault,
         Self::Busy,
         Self::ServerFault,
@@ -48,6 +51,7 @@ impl RefusalKind {
             | Reason::NotAdmitted
             | Reason::GroupsUnknown
             | Reason::SignInBlocked
+            | Reason::AdminNotAdmitted
             | Reason::RegistrationOff => Self::NoAccess,
             Reason::RequestMalformed | Reason::ClientNotAccepted | Reason::ResourceUnknown => Self::Reconnect,
             Reason::CookiesBlocked
@@ -60,6 +64,7 @@ impl RefusalKind {
             | Reason::CallbackExpired
             | Reason::CallbackUsed
             | Reason::UpstreamCode => Self::StartAgain,
+            Reason::WebSignInAgain | Reason::WebFormForeign => Self::SignInAgain,
             Reason::ParameterRepeated
             | Reason::ResponseTypeMissing
             | Reason::ResponseTypeUnsupported

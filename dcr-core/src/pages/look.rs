@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::check::{self, PageFault};
-use super::{Brand, ConsentPage, Language, LogoFile, PageError, Pages, RefusalPage, Theme};
+use super::{
+    Brand, ConnectionsPage, ConsentPage, Language, LogoFile, PageError, Pages, RefusalPage, SignInPage, Theme, standard,
+};
 use crate::config::Issuer;
 use crate::error::{ConfigError, Reason};
 use crate::seal::sha256;
@@ -34,7 +36,7 @@ impl Look {
         if style.to_ascii_lowercase().contains("</style") {
             return Err(ConfigError::Pages("its style ends its own element".to_owned()));
         }
-        let mut sources = format!("style-src {}", style_source(&style));
+        let mut sources = format!("style-src {}", hash_source(&style));
         if brand.logo.is_some() {
             sources.push_str("; img-src 'self'");
         }
@@ -53,6 +55,13 @@ impl Look {
                 (page.brand, page.style) = (Arc::clone(&self.brand), Arc::clone(&self.style));
                 self.made_refusal(&page).map_err(|fault| format!("of the refusal page in {language:?}: {fault}"))?;
             }
+            let mut page = SignInPage::sample(*language);
+            (page.brand, page.style) = (Arc::clone(&self.brand), Arc::clone(&self.style));
+            self.made_sign_in(&page).map_err(|fault| format!("of the sign-in page in {language:?}: {fault}"))?;
+            let mut page = ConnectionsPage::sample(*language);
+            (page.brand, page.style) = (Arc::clone(&self.brand), Arc::clone(&self.style));
+            self.made_connections(&page)
+                .map_err(|fault| format!("of the connections page in {language:?}: {fault}"))?;
         }
         Ok(())
     }
@@ -65,6 +74,34 @@ impl Look {
     /// The same of a refusal.
     pub(crate) fn refusal(&self, page: &RefusalPage) -> Option<String> {
         self.made_refusal(page).inspect_err(failed).ok()
+    }
+
+    /// The same of a sign-in page.
+    pub(crate) fn sign_in(&self, page: &SignInPage) -> Option<String> {
+        self.made_sign_in(page).inspect_err(failed).ok()
+    }
+
+    /// The same of a page of connections.
+    pub(crate) fn connections(&self, page: &ConnectionsPage) -> Option<String> {
+        self.made_connections(page).inspect_err(failed).ok()
+    }
+
+    /// The page on the way back from the login: always as shipped, since nobody looks at it.
+    pub(crate) fn signed_in(&self, language: Language, next: &str) -> Option<String> {
+        let made = standard::signed_in(language, &self.brand, &self.style, next).map_err(Unserved::Unmade);
+        made.inspect_err(failed).ok()
+    }
+
+    fn made_sign_in(&self, page: &SignInPage) -> Result<String, Unserved> {
+        let html = self.pages.sign_in(page).map_err(Unserved::Unmade)?;
+        check::sign_in(&html, page).map_err(Unserved::Faulty)?;
+        Ok(html)
+    }
+
+    fn made_connections(&self, page: &ConnectionsPage) -> Result<String, Unserved> {
+        let html = self.pages.connections(page).map_err(Unserved::Unmade)?;
+        check::connections(&html, page).map_err(Unserved::Faulty)?;
+        Ok(html)
     }
 
     fn made_consent(&self, page: &ConsentPage) -> Result<String, Unserved> {
@@ -120,8 +157,8 @@ fn failed(why: &Unserved) {
     tracing::error!(target: "dcr", %why, "a page cannot be served");
 }
 
-/// The style sheet by its hash (CO-3): nothing else of a page is style.
-fn style_source(style: &str) -> String {
+/// A style sheet or script by its hash, for a content security policy (CO-3): nothing else of a page is one.
+pub(crate) fn hash_source(style: &str) -> String {
     use base64::Engine as _;
     format!("'sha256-{}'", base64::engine::general_purpose::STANDARD.encode(sha256(style.as_bytes())))
 }

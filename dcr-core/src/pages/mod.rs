@@ -1,4 +1,4 @@
-//! The pages that people see: consent and refusal. Their words ([`Texts`], in every [`Language`]), their looks
+//! The pages that people see: consent and refusal, and those that they sign in to. Their words ([`Texts`], in every [`Language`]), their looks
 //! ([`Theme`]), and the trait by which an operator replaces them ([`Pages`]).
 //!
 //! The headers are the engine's, whoever makes the page: a content security policy that allows no script, nothing from
@@ -61,6 +61,7 @@ mod look;
 mod standard;
 mod texts;
 mod theme;
+mod web;
 mod words;
 
 use std::fmt;
@@ -68,11 +69,12 @@ use std::sync::Arc;
 
 pub use self::kind::RefusalKind;
 pub use self::language::Language;
-pub(crate) use self::look::Look;
+pub(crate) use self::look::{Look, hash_source};
 pub use self::standard::StandardPages;
-pub use self::texts::{Reconnecting, Texts};
+pub use self::texts::{Reconnecting, Texts, WebTexts};
 pub(crate) use self::theme::LogoFile;
 pub use self::theme::{Brand, Theme};
+pub use self::web::{Area, ConnectedApp, ConnectionsPage, SignInPage};
 pub(crate) use self::words::Translations;
 use crate::client::{Provenance, RedirectClass};
 use crate::error::Reason;
@@ -103,6 +105,25 @@ pub trait Pages: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`PageError`], which is logged; the person gets the same as JSON.
     fn refusal(&self, page: &RefusalPage) -> Result<String, PageError>;
+
+    /// The page from which a sign-in to one of our own pages begins: one form that posts to [`SignInPage::action`] with the
+    /// field `next`. As shipped unless it is replaced; where [`Pages::style`] lacks the shipped style sheet, plain.
+    ///
+    /// # Errors
+    /// [`PageError`], which is logged; the person gets a refusal ([`Reason::Internal`]).
+    fn sign_in(&self, page: &SignInPage) -> Result<String, PageError> {
+        StandardPages.sign_in(page)
+    }
+
+    /// The page of somebody's own connections: forms that post to [`ConnectionsPage::disconnect`], each with the field
+    /// `connection` (the id of one, or `all`), and one that posts to [`ConnectionsPage::sign_out`]; the field `token` in every
+    /// one of them. As shipped unless it is replaced; where [`Pages::style`] lacks the shipped style sheet, plain.
+    ///
+    /// # Errors
+    /// [`PageError`], which is logged; the person gets a refusal ([`Reason::Internal`]).
+    fn connections(&self, page: &ConnectionsPage) -> Result<String, PageError> {
+        StandardPages.connections(page)
+    }
 }
 
 /// What the consent page says (CO-6, spec rows 62, 64 and 78): who asks, by the redirect; where the code goes; for
@@ -148,6 +169,8 @@ pub struct ConsentPage {
     pub action: String,
     /// The sealed request, for the form's field `request`: base64url.
     pub request: String,
+    /// The path of the page on which a person sees which apps have access in their name, if there is one.
+    pub connections: Option<String>,
 }
 
 impl ConsentPage {
@@ -160,16 +183,8 @@ impl ConsentPage {
     /// Who asks, as far as this server knows (AD-6): by the redirect, never by the client's own claim.
     #[must_use]
     pub fn asker(&self) -> String {
-        let texts = self.texts();
-        match (&self.platform, self.class, &self.scheme) {
-            (Some(platform), _, _) => platform.clone(),
-            (None, RedirectClass::Loopback, _) => texts.local_program.to_owned(),
-            (None, _, scheme) => match (&self.name, scheme) {
-                (Some(name), _) if self.provenance == Provenance::PreRegistered => name.clone(),
-                (_, Some(scheme)) => (texts.app_of_scheme)(scheme),
-                (_, None) => (texts.app_at)(&self.redirect_host),
-            },
-        }
+        let (platform, name) = (self.platform.as_deref(), self.name.as_deref());
+        asker(self.texts(), platform, self.class, self.scheme.as_deref(), name, self.provenance, &self.redirect_host)
     }
 
     /// The question that the page asks.
@@ -223,6 +238,7 @@ impl ConsentPage {
             remembered_days: None,
             action: "/oauth/consent".to_owned(),
             request: "c2FtcGxl".to_owned(),
+            connections: Some("/oauth/connections".to_owned()),
         }
     }
 }
@@ -272,10 +288,12 @@ pub struct RefusalPage {
     pub detail: String,
     /// The reference, to show and to quote.
     pub reference: String,
-    /// An address that takes the error back to the app, for a link.
+    /// An address that takes the error back to the app, for a link; or back to the page that was to be signed in to.
     pub way_back: Option<String>,
     /// The address of the (first) MCP server, as it is given to apps.
     pub server: String,
+    /// The path of the page on which a person sees which apps have access in their name, where that helps.
+    pub connections: Option<String>,
 }
 
 impl RefusalPage {
@@ -289,6 +307,15 @@ impl RefusalPage {
     #[must_use]
     pub fn title(&self) -> &'static str {
         (self.texts().refusal_title)(self.kind)
+    }
+
+    /// What the link of [`RefusalPage::way_back`] says.
+    #[must_use]
+    pub const fn way_back_label(&self) -> &'static str {
+        match self.kind {
+            RefusalKind::SignInAgain => self.texts().web.sign_in_again,
+            _ => self.texts().back_to_app,
+        }
     }
 
     /// What a person can do.
@@ -310,7 +337,29 @@ impl RefusalPage {
             reference: "c2FtcGxl".to_owned(),
             way_back: Some("https://app.example/callback?error=access_denied&state=a".to_owned()),
             server: "https://mcp.example/mcp".to_owned(),
+            connections: Some("/oauth/connections".to_owned()),
         }
+    }
+}
+
+/// Who asks, as far as this server knows (AD-6): by the redirect, never by the client's own claim.
+fn asker(
+    texts: &Texts,
+    platform: Option<&str>,
+    class: RedirectClass,
+    scheme: Option<&str>,
+    name: Option<&str>,
+    provenance: Provenance,
+    host: &str,
+) -> String {
+    match (platform, class, scheme) {
+        (Some(platform), _, _) => platform.to_owned(),
+        (None, RedirectClass::Loopback, _) => texts.local_program.to_owned(),
+        (None, _, scheme) => match (name, scheme) {
+            (Some(name), _) if provenance == Provenance::PreRegistered => name.to_owned(),
+            (_, Some(scheme)) => (texts.app_of_scheme)(scheme),
+            (_, None) => (texts.app_at)(host),
+        },
     }
 }
 

@@ -59,12 +59,14 @@ pub enum EventKind {
     ClientChanged,
     /// A person was erased: rows are gone, events no longer say whose they were.
     Erased,
+    /// Somebody signed in to the console. Who was refused there is [`EventKind::Refused`].
+    AdminSignedIn,
     /// Something that should not happen: a replay, a token ahead of its row, another client's token.
     Anomaly,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::SignedIn,
         Self::Adopted,
         Self::Refused,
@@ -79,6 +81,7 @@ impl EventKind {
         Self::ClientPinned,
         Self::ClientChanged,
         Self::Erased,
+        Self::AdminSignedIn,
         Self::Anomaly,
     ];
 
@@ -109,6 +112,7 @@ impl EventKind {
             Self::ClientPinned => "client_pinned",
             Self::ClientChanged => "client_changed",
             Self::Erased => "erased",
+            Self::AdminSignedIn => "admin_signed_in",
             Self::Anomaly => "anomaly",
         }
     }

@@ -44,10 +44,20 @@ pub(crate) enum Purpose {
     Remembered,
     /// AEAD of what a user may have from the upstream provider (store).
     UpstreamToken,
+    /// The upstream `state` of somebody who signs in to pages of this server.
+    WebState,
+    /// AEAD of a sign-in to the console that is under way (cookie).
+    ConsoleLogin,
+    /// AEAD of who is signed in to the console (cookie).
+    ConsoleSession,
+    /// AEAD of a sign-in to the page of one's own connections that is under way (cookie).
+    ConnectionsLogin,
+    /// AEAD of who is signed in to the page of their own connections (cookie).
+    ConnectionsSession,
 }
 
 impl Purpose {
-    const MACS: [(Self, &'static [u8]); 8] = [
+    const MACS: [(Self, &'static [u8]); 9] = [
         (Self::ClientId, b"dcr/v1/client-id"),
         (Self::ClientSecret, b"dcr/v1/client-secret"),
         (Self::Code, b"dcr/v1/code"),
@@ -56,6 +66,15 @@ impl Purpose {
         (Self::AdoptedSecret, b"dcr/v1/adopted-secret"),
         (Self::McpSession, b"dcr/v1/mcp-session"),
         (Self::RegistrationToken, b"dcr/v1/registration-token"),
+        (Self::WebState, b"dcr/v1/web-state"),
+    ];
+
+    /// Cookies of pages that people sign in to.
+    const WEB: [(Self, &'static [u8]); 4] = [
+        (Self::ConsoleLogin, b"dcr/v1/console-login"),
+        (Self::ConsoleSession, b"dcr/v1/console-session"),
+        (Self::ConnectionsLogin, b"dcr/v1/connections-login"),
+        (Self::ConnectionsSession, b"dcr/v1/connections-session"),
     ];
 }
 
@@ -67,6 +86,7 @@ pub(crate) struct KeySet {
     approved: LessSafeKey,
     remembered: LessSafeKey,
     upstream_token: LessSafeKey,
+    web: [LessSafeKey; Purpose::WEB.len()],
     signing: Ed25519KeyPair,
     signing_kid: String,
 }
@@ -100,6 +120,11 @@ impl KeySet {
             macs.push(hmac::Key::new(hmac::HMAC_SHA256, &derive(&prk, label)?));
         }
         let macs = macs.try_into().map_err(|_| KeyRingError::Derivation)?;
+        let mut web = Vec::with_capacity(Purpose::WEB.len());
+        for (_, label) in Purpose::WEB {
+            web.push(aead(&prk, label)?);
+        }
+        let web = web.try_into().map_err(|_| KeyRingError::Derivation)?;
         let signing = Ed25519KeyPair::from_seed_unchecked(&derive(&prk, b"dcr/v1/access-token")?)
             .map_err(|_| KeyRingError::Derivation)?;
         // RFC 7638 thumbprint of the public JWK, members in lexicographic order.
@@ -111,6 +136,7 @@ impl KeySet {
             approved: aead(&prk, b"dcr/v1/transaction-approved")?,
             remembered: aead(&prk, b"dcr/v1/consent-remembered")?,
             upstream_token: aead(&prk, b"dcr/v1/upstream-token")?,
+            web,
             signing,
             signing_kid: b64(&sha256(jwk.as_bytes())),
         })
@@ -137,13 +163,13 @@ impl KeySet {
         mac.len() >= MAC_LEN && self.mac(purpose, parts).get(..mac.len()).is_some_and(|want| same_bytes(want, mac))
     }
 
-    const fn aead(&self, purpose: Purpose) -> Option<&LessSafeKey> {
+    fn aead(&self, purpose: Purpose) -> Option<&LessSafeKey> {
         match purpose {
             Purpose::Request => Some(&self.request),
             Purpose::Approved => Some(&self.approved),
             Purpose::Remembered => Some(&self.remembered),
             Purpose::UpstreamToken => Some(&self.upstream_token),
-            _ => None,
+            _ => Purpose::WEB.iter().position(|(known, _)| *known == purpose).and_then(|at| self.web.get(at)),
         }
     }
 

@@ -39,6 +39,13 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     to_32(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes).as_ref())
 }
 
+/// The first 16 bytes.
+pub(crate) fn to_16(bytes: &[u8; 32]) -> [u8; 16] {
+    let mut out = [0; 16];
+    out.copy_from_slice(&bytes[..16]);
+    out
+}
+
 pub(crate) fn to_32(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     let n = bytes.len().min(32);

@@ -171,13 +171,31 @@ impl Admission {
         self
     }
 
+    /// Only what it says of tenants.
+    pub(crate) fn tenants_alone(&self) -> Self {
+        Self { tenants: self.tenants.clone(), ..Self::default() }
+    }
+
+    /// Whether any list but that of tenants has an entry.
+    pub(crate) fn restricts_people(&self) -> bool {
+        ![&self.users, &self.domains, &self.groups, &self.roles].iter().all(|list| list.is_empty())
+    }
+
+    /// The person, if the lists let them in, and all of them do: for pages of this server, which have no resource, client or
+    /// policy.
+    pub(crate) fn let_in<'a>(lists: impl IntoIterator<Item = &'a Self>, identity: Identity) -> Result<User, Rejected> {
+        match lists.into_iter().try_for_each(|list| list.admit(&identity)) {
+            Ok(()) => Ok(user(identity)),
+            Err(reason) => Err(Rejected { user: Box::new(user(identity)), reason }),
+        }
+    }
+
     /// Lets in, or says why not.
     fn admit(&self, identity: &Identity) -> Result<(), Reason> {
         if !self.tenants.is_empty() && !self.tenants.contains(&identity.tenant.to_ascii_lowercase()) {
             return Err(Reason::NotAdmitted);
         }
-        let everybody = [&self.users, &self.domains, &self.groups, &self.roles].iter().all(|list| list.is_empty());
-        if everybody || self.lists_person(identity) {
+        if !self.restricts_people() || self.lists_person(identity) {
             return Ok(());
         }
         // Too many groups are not the same as none, neither way: this person may be in one of those.

@@ -24,7 +24,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 pub use self::admission::{Admission, AdmissionPolicy, Applicant, NotAdmitted};
-pub(crate) use self::admission::{Doors, VerifiedIdentity};
+pub(crate) use self::admission::{Doors, Rejected, VerifiedIdentity};
 pub use self::certificate::{CertificateError, ClientCertificate};
 pub use self::credential::{AssertionSource, UpstreamCredential};
 pub use self::entra::EntraConfig;

@@ -9,6 +9,7 @@
     reason = "each test file uses its own part of this"
 )]
 
+pub mod people;
 pub mod web;
 
 use std::collections::BTreeMap;

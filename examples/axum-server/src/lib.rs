@@ -43,8 +43,15 @@ pub async fn serve(example: Example) -> io::Result<()> {
     // With the peer's address, for the limits by address.
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let server = axum::serve(example.listener, app).with_graceful_shutdown(async move { stopping.requested().await });
+    // The administration, if it has an address of its own.
+    let (admin, stopping) = (dcr_axum::admin_router(&engine), stop.clone());
+    let admin = admin.into_make_service_with_connect_info::<SocketAddr>();
+    let admin_server = async move {
+        let Some(listener) = example.admin_listener else { return Ok(()) };
+        axum::serve(listener, admin).with_graceful_shutdown(async move { stopping.requested().await }).await
+    };
     let served = tokio::select! {
-        served = server.into_future() => served,
+        served = async { tokio::try_join!(server.into_future(), admin_server) } => served.map(|_| ()),
         () = stop.overdue() => Ok(()),
     };
     dcr_examples_common::flush(&engine).await;

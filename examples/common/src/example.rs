@@ -32,6 +32,8 @@ pub struct Example {
     pub engine: DcrEngine,
     /// Where to listen; bound already.
     pub listener: TcpListener,
+    /// Where to listen for the administration alone, if it has an address of its own; bound already.
+    pub admin_listener: Option<TcpListener>,
     /// When to stop.
     pub stop: Stop,
     resources: Vec<ResourceSettings>,
@@ -84,10 +86,18 @@ impl Example {
             Some(keep) => builder.request_history(keep),
             None => builder,
         };
-        let builder = match settings.admin {
-            Some(access) => builder.admin(access),
-            None => builder,
+        let admin_listener = match settings.admin_bind {
+            Some(bind) => Some(admin_listener(bind).await?),
+            None => None,
         };
+        let builder = match (settings.admin, &admin_listener) {
+            (Some(access), Some((_, origin))) => {
+                builder.admin(access.apart_at(settings.admin_url.unwrap_or_else(|| origin.clone())))
+            }
+            (Some(access), None) => builder.admin(access),
+            (None, _) => builder,
+        };
+        let builder = builder.connections_page(settings.connections);
         let builder = settings.resources.iter().fold(builder, |builder, one| builder.resource(one.resource.clone()));
         let builder = settings.clients.into_iter().fold(builder, |builder, client| builder.client(client));
         let builder = match settings.secrets {
@@ -117,7 +127,8 @@ impl Example {
         let resources = settings.resources;
         let fetch = ReqwestFetch::new().map_err(|error| Failure::start(error.to_string()))?;
         let graph = Graph { engine: engine.clone(), fetch: Arc::new(fetch), url: graph_url };
-        Ok(Self { engine, listener, stop, resources, graph, banner, _dev_idp: dev_idp })
+        let admin_listener = admin_listener.map(|(listener, _)| listener);
+        Ok(Self { engine, listener, admin_listener, stop, resources, graph, banner, _dev_idp: dev_idp })
     }
 
     /// The MCP servers that are served here, each with its own guard; a longer path comes before a shorter one.
@@ -165,6 +176,16 @@ pub async fn flush(engine: &DcrEngine) {
     if let Err(refusal) = engine.flush().await {
         tracing::warn!(%refusal, "counts could not be written");
     }
+}
+
+/// The administration's own listener, and what it is to browsers of this machine.
+async fn admin_listener(bind: SocketAddr) -> Result<(TcpListener, String), Failure> {
+    let in_the_way = |error: io::Error| {
+        Failure::start(format!("cannot listen on {bind} (DCR_ADMIN_BIND): {error}; choose another port"))
+    };
+    let listener = TcpListener::bind(bind).await.map_err(in_the_way)?;
+    let origin = origin_of(listener.local_addr().map_err(in_the_way)?);
+    Ok((listener, origin))
 }
 
 /// The URLs to add to clients, of the servers that are here.
@@ -281,6 +302,7 @@ impl From<ConfigError> for Failure {
             ConfigError::Store(_) => return Self::start(format!("DCR_DATABASE_URL: {error}")),
             ConfigError::Random(_) => return Self::start(error.to_string()),
             ConfigError::PublicUrl { .. } => "DCR_PUBLIC_URL",
+            ConfigError::AdminOrigin { .. } => "DCR_ADMIN_URL",
             ConfigError::Keys(_) | ConfigError::NoSecret => "DCR_SECRET",
             ConfigError::Lifetime(_) => "DCR_…_TTL",
             ConfigError::CustomRedirect(_) => "DCR_CUSTOM_REDIRECTS",

@@ -182,9 +182,34 @@ pub struct Options {
     #[arg(long, env = "DCR_RESOURCE_SERVER", value_name = "ID:SECRET", hide_env_values = true)]
     pub resource_server: Option<String>,
 
-    /// Switches the admin API on, at /oauth/admin/api/v1/: a token of at least 32 characters, which is all that it asks for
+    /// Switches the admin API on, at /oauth/admin/api/v1/, for programs with this token of at least 32 characters
     #[arg(long, env = "DCR_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub admin_token: Option<String>,
+
+    /// Who administers this server at /oauth/admin, once they have signed in: object ids, our own ids (usr_…), or addresses
+    /// that the provider vouches for, by commas
+    #[arg(long, env = "DCR_ADMIN_USERS", value_name = "USERS")]
+    pub admin_users: Option<String>,
+
+    /// The same by the groups of the provider, by commas
+    #[arg(long, env = "DCR_ADMIN_GROUPS", value_name = "GROUPS")]
+    pub admin_groups: Option<String>,
+
+    /// The same by the roles of the application upstream, by commas
+    #[arg(long, env = "DCR_ADMIN_ROLES", value_name = "ROLES")]
+    pub admin_roles: Option<String>,
+
+    /// Another address to listen on for /oauth/admin, which is not served among the other endpoints then
+    #[arg(long, env = "DCR_ADMIN_BIND", value_name = "ADDRESS")]
+    pub admin_bind: Option<String>,
+
+    /// The URL under which browsers reach that address [default: the address, if it is a loopback one]
+    #[arg(long, env = "DCR_ADMIN_URL", value_name = "URL")]
+    pub admin_url: Option<String>,
+
+    /// Whether people see at /oauth/connections which apps have access in their name: on, off [default: on]
+    #[arg(long, env = "DCR_CONNECTIONS", value_name = "ON_OR_OFF")]
+    pub connections: Option<String>,
 
     /// How many days events and funnel counts are kept, or `forever` [default: 400]
     #[arg(long, env = "DCR_EVENT_RETENTION", value_name = "DAYS")]

@@ -14,8 +14,8 @@ use dcr_core::upstream::{
     UpstreamCredential,
 };
 use dcr_core::{
-    AdminAccess, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered, RegistrationPolicy, Secret,
-    SystemClock, Theme, TrustedProxies,
+    AdminAccess, AdminAccessError, AdminPeople, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered,
+    RegistrationPolicy, Secret, SystemClock, Theme, TrustedProxies,
 };
 use tracing_subscriber::EnvFilter;
 use url::{Host, Url};
@@ -58,6 +58,12 @@ pub struct Settings {
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) resource_server: Option<(String, String)>,
     pub(crate) admin: Option<AdminAccess>,
+    /// Where the administration listens, if it has an address of its own.
+    pub(crate) admin_bind: Option<SocketAddr>,
+    /// How browsers reach it there. Absent: the address, which is a loopback one then.
+    pub(crate) admin_url: Option<String>,
+    /// Whether people see their own connections.
+    pub(crate) connections: bool,
     pub(crate) event_retention: Retention,
     /// Whether and how long the history of requests is kept.
     pub(crate) request_history: Option<Retention>,
@@ -130,6 +136,7 @@ impl Settings {
         let secrets = secrets(options.secret.as_deref(), options.secret_retired.as_deref(), loopback)?;
         let provider = provider(&options, loopback)?;
         let theme = theme(&options)?;
+        let (admin, admin_bind) = (admin(&options)?, admin_bind(&options)?);
         let file = options.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
         let server_name = options.server_name.unwrap_or_else(|| "Example MCP server".to_owned());
         Ok(Self {
@@ -141,7 +148,7 @@ impl Settings {
             recheck: parsed("DCR_RECHECK", options.recheck.as_deref())?.unwrap_or_default(),
             graph_url: options.graph_url,
             clients: file.client,
-            manages_registrations: switch("DCR_CLIENT_CONFIGURATION", options.client_configuration.as_deref())?,
+            manages_registrations: switch("DCR_CLIENT_CONFIGURATION", options.client_configuration.as_deref(), false)?,
             server_name,
             database: match options.database_url {
                 Some(url) if url == "memory:" => Database::Memory,
@@ -186,7 +193,10 @@ impl Settings {
             limits: parsed("DCR_LIMITS", options.limits.as_deref())?.unwrap_or_default(),
             trusted_proxies: parsed("DCR_TRUSTED_PROXIES", options.trusted_proxies.as_deref())?.unwrap_or_default(),
             resource_server: options.resource_server.as_deref().map(resource_server).transpose()?,
-            admin: options.admin_token.as_deref().map(admin).transpose()?,
+            admin,
+            admin_bind,
+            admin_url: options.admin_url,
+            connections: switch("DCR_CONNECTIONS", options.connections.as_deref(), true)?,
             event_retention: parsed("DCR_EVENT_RETENTION", options.event_retention.as_deref())?.unwrap_or_default(),
             request_history: match options.request_history.as_deref() {
                 Some("off") => None,
@@ -258,6 +268,12 @@ impl Options {
             refresh_grace,
             resource_server,
             admin_token,
+            admin_users,
+            admin_groups,
+            admin_roles,
+            admin_bind,
+            admin_url,
+            connections,
             event_retention,
             request_history,
             theme_name,
@@ -308,6 +324,12 @@ impl Options {
             refresh_grace,
             resource_server,
             admin_token,
+            admin_users,
+            admin_groups,
+            admin_roles,
+            admin_bind,
+            admin_url,
+            connections,
             event_retention,
             request_history,
             theme_name,
@@ -323,10 +345,11 @@ impl Options {
     }
 }
 
-/// On or off, which is the default.
-fn switch(variable: &str, text: Option<&str>) -> Result<bool, Failure> {
+/// On or off.
+fn switch(variable: &str, text: Option<&str>, default: bool) -> Result<bool, Failure> {
     match text.map(str::trim) {
-        None | Some("off") => Ok(false),
+        None => Ok(default),
+        Some("off") => Ok(false),
         Some("on") => Ok(true),
         Some(other) => Err(Failure::configuration(format!("{variable}={other} must be `on` or `off`"))),
     }
@@ -477,8 +500,42 @@ fn complete<'a, const N: usize>(
     }
 }
 
-fn admin(token: &str) -> Result<AdminAccess, Failure> {
-    AdminAccess::token(token.trim()).map_err(|error| Failure::configuration(format!("DCR_ADMIN_TOKEN: {error}")))
+/// Programs with a token, people of the lists, or both.
+fn admin(options: &Options) -> Result<Option<AdminAccess>, Failure> {
+    let wrong = |error: AdminAccessError| {
+        let variable = if error == AdminAccessError::Token { "DCR_ADMIN_TOKEN" } else { "DCR_ADMIN_USERS, …" };
+        Failure::configuration(format!("{variable}: {error}"))
+    };
+    let lists = [&options.admin_users, &options.admin_groups, &options.admin_roles];
+    let token =
+        options.admin_token.as_deref().map(|token| AdminAccess::token(token.trim()).map_err(wrong)).transpose()?;
+    if lists.iter().all(|list| list.is_none()) {
+        return Ok(token);
+    }
+    let [users, groups, roles] = lists.map(|text| list(text.as_deref()));
+    let people = AdminPeople::new().users(users).groups(groups).roles(roles);
+    let access = token.map_or_else(|| AdminAccess::people(people.clone()), |token| token.and_people(people.clone()));
+    access.map(Some).map_err(wrong)
+}
+
+/// The administration's own address, of which it must be known how browsers reach it.
+fn admin_bind(options: &Options) -> Result<Option<SocketAddr>, Failure> {
+    let Some(text) = options.admin_bind.as_deref() else {
+        return match &options.admin_url {
+            None => Ok(None),
+            Some(_) => {
+                Err(Failure::configuration("DCR_ADMIN_BIND is missing: set it, too, or leave DCR_ADMIN_URL out"))
+            }
+        };
+    };
+    let bind = address("DCR_ADMIN_BIND", Some(text), 8082)?;
+    if options.admin_url.is_none() && !bind.ip().is_loopback() {
+        return Err(Failure::configuration(format!(
+            "DCR_ADMIN_URL is missing: with DCR_ADMIN_BIND={bind} the server cannot know under which address browsers \
+             reach it. Set DCR_ADMIN_URL=https://…, or listen on a loopback address such as 127.0.0.1:8082"
+        )));
+    }
+    Ok(Some(bind))
 }
 
 fn resource_server(text: &str) -> Result<(String, String), Failure> {
@@ -675,6 +732,10 @@ mod tests {
         refused(|options| options.refresh_grace = some("-1"), "DCR_REFRESH_GRACE");
         refused(|options| options.resource_server = some("secret-without-id"), "DCR_RESOURCE_SERVER");
         refused(|options| options.admin_token = some("too short to keep anybody out"), "DCR_ADMIN_TOKEN");
+        refused(|options| options.admin_users = some(" , "), "DCR_ADMIN_USERS");
+        refused(|options| options.admin_bind = some("0.0.0.0:9000"), "DCR_ADMIN_URL");
+        refused(|options| options.admin_url = some("https://admin.example"), "DCR_ADMIN_BIND");
+        refused(|options| options.connections = some("yes"), "DCR_CONNECTIONS");
         refused(|options| options.event_retention = some("0"), "DCR_EVENT_RETENTION");
         refused(|options| options.log = some("==="), "DCR_LOG");
         refused(|options| options.theme_logo = some("/nowhere/logo.svg"), "DCR_THEME_LOGO");

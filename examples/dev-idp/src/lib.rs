@@ -158,7 +158,7 @@ impl DevIdp {
     }
 
     /// Registers a redirect URI, to be matched exactly. Without any, every `http` URI with a loopback host is good
-    /// whose path ends in `/oauth/callback` or `/oauth/azure_callback`.
+    /// whose path ends in `/oauth/callback`, `/oauth/azure_callback` or `/oauth/admin/callback`.
     pub fn redirect_uri(mut self, uri: impl Into<String>) -> Self {
         self.settings.redirect_uris.push(uri.into());
         self

@@ -23,7 +23,7 @@ use crate::users::User;
 use crate::{Clock, authorize, control, discovery, graph, pages, token};
 
 /// The paths that a redirect URI may end in unless the builder lists redirect URIs.
-const CALLBACK_PATHS: [&str; 2] = ["/oauth/callback", "/oauth/azure_callback"];
+const CALLBACK_PATHS: [&str; 3] = ["/oauth/callback", "/oauth/azure_callback", "/oauth/admin/callback"];
 
 /// What the builder fixed.
 #[derive(Clone)]

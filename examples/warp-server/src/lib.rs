@@ -50,8 +50,14 @@ pub async fn serve(example: Example) -> io::Result<()> {
     let (stop, engine) = (example.stop.clone(), example.engine.clone());
     let stopping = stop.clone();
     let server = warp::serve(app).incoming(example.listener).graceful(async move { stopping.requested().await });
+    // The administration, if it has an address of its own.
+    let (admin, stopping) = (dcr_warp::admin_routes(&engine), stop.clone());
+    let admin_server = async move {
+        let Some(listener) = example.admin_listener else { return };
+        warp::serve(admin).incoming(listener).graceful(async move { stopping.requested().await }).run().await;
+    };
     tokio::select! {
-        () = server.run() => {}
+        ((), ()) = async { tokio::join!(server.run(), admin_server) } => {}
         () = stop.overdue() => {}
     }
     dcr_examples_common::flush(&engine).await;

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{CLAUDE_CODE, Reconnecting, Texts};
+use super::{CLAUDE_CODE, Reconnecting, Texts, WebTexts};
 use crate::error::Reason;
 use crate::pages::RefusalKind;
 
@@ -68,6 +68,34 @@ pub(in crate::pages) const TEXTS: Texts = Texts {
     quote_reference: "Quote this if you ask for help.",
     reason: "Reason",
     for_developers: "For developers",
+    web: WebTexts {
+        connections: "Your connected apps",
+        connections_about: "See which apps have access to this server in your name, and disconnect them.",
+        console: "Administration",
+        console_about: "For those who run this server. What you do here is on the record under your name.",
+        sign_in_with: |login| format!("Sign in with {login}"),
+        signed_in_as: |person| format!("Signed in as {person}"),
+        sign_out: "Sign out",
+        signed_in: "You are signed in",
+        go_on: "Continue",
+        have_access: "These apps have access in your name",
+        none_have_access: "No app has access in your name.",
+        local_program: "A program on one of your computers",
+        connected_since: "Connected since",
+        last_used: "Last used",
+        sign_ins: "Signed in",
+        times: |n| if n == 1 { "once".to_owned() } else { format!("{n} times") },
+        disconnect: "Disconnect",
+        disconnect_app: |app| format!("Disconnect {app}"),
+        disconnect_all: "Disconnect all",
+        what_it_does: "A disconnected app has no access until you connect it again. Nothing is deleted in the app.",
+        disconnected: |app, n| match n {
+            1 => format!("{app} is disconnected: 1 sign-in ended."),
+            _ => format!("{app} is disconnected: {n} sign-ins ended."),
+        },
+        see_connections: "See which apps have access in your name",
+        sign_in_again: "Open the page again",
+    },
 };
 
 const fn refusal_title(kind: RefusalKind) -> &'static str {
@@ -76,6 +104,7 @@ const fn refusal_title(kind: RefusalKind) -> &'static str {
         RefusalKind::NoAccess => "You do not have access",
         RefusalKind::Reconnect => "The app needs to be connected again",
         RefusalKind::StartAgain => "Please start again from the app",
+        RefusalKind::SignInAgain => "Please open the page again",
         RefusalKind::AppFault => "The app asked for something that does not work here",
         RefusalKind::Busy => "Please try again in a minute",
         RefusalKind::ServerFault => "Something is wrong on our side",
@@ -122,6 +151,15 @@ const fn advice(reason: Reason) -> &'static str {
         }
         Reason::CookiesBlocked => {
             "Your browser did not send back the cookie that this page needs. Allow cookies for this site, then start again from the app."
+        }
+        Reason::WebSignInAgain => {
+            "You are not signed in to this page: the sign-in was cancelled, took too long, or was begun in another browser. Open the page again and sign in there."
+        }
+        Reason::WebFormForeign => {
+            "This form did not come from a page of yours that is still good, so nothing was changed. Open the page again."
+        }
+        Reason::AdminNotAdmitted => {
+            "You are signed in, but this account may not use the administration of this server. Ask whoever runs it. To use another account, sign out of the company login first."
         }
         Reason::CrossSitePost => {
             "This form was sent from another website. If you did not just try to connect an app, close this page. Otherwise start again from the app."

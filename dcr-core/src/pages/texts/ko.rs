@@ -1,6 +1,6 @@
 //! Korean: polite (합니다, -세요), and worded so that no particle depends on how a name ends.
 
-use super::{CLAUDE_CODE, Reconnecting, Texts};
+use super::{CLAUDE_CODE, Reconnecting, Texts, WebTexts};
 use crate::error::Reason;
 use crate::pages::RefusalKind;
 
@@ -68,6 +68,31 @@ pub(in crate::pages) const TEXTS: Texts = Texts {
     quote_reference: "도움을 요청할 때 이 번호를 알려 주세요.",
     reason: "사유",
     for_developers: "개발자용 정보",
+    web: WebTexts {
+        connections: "연결된 앱",
+        connections_about: "내 계정으로 이 서버에 접근할 수 있는 앱을 확인하고 연결을 해제할 수 있습니다.",
+        console: "서버 관리",
+        console_about: "이 서버의 운영자를 위한 페이지입니다. 여기에서 하는 작업은 본인의 이름으로 기록됩니다.",
+        sign_in_with: |login| format!("{login} 계정으로 로그인"),
+        signed_in_as: |person| format!("로그인한 사용자: {person}"),
+        sign_out: "로그아웃",
+        signed_in: "로그인되었습니다",
+        go_on: "계속",
+        have_access: "내 계정으로 접근할 수 있는 앱",
+        none_have_access: "내 계정으로 접근할 수 있는 앱이 없습니다.",
+        local_program: "내 컴퓨터의 프로그램",
+        connected_since: "처음 연결한 시간",
+        last_used: "마지막 사용",
+        sign_ins: "로그인",
+        times: |n| format!("{n}회"),
+        disconnect: "연결 해제",
+        disconnect_app: |app| format!("{app} 연결 해제"),
+        disconnect_all: "모두 연결 해제",
+        what_it_does: "연결을 해제한 앱은 다시 연결할 때까지 접근할 수 없습니다. 앱에 있는 데이터는 삭제되지 않습니다.",
+        disconnected: |app, n| format!("{app}: 연결을 해제하여 로그인 {n}건이 종료되었습니다."),
+        see_connections: "내 계정으로 접근할 수 있는 앱 보기",
+        sign_in_again: "페이지 다시 열기",
+    },
 };
 
 const fn refusal_title(kind: RefusalKind) -> &'static str {
@@ -76,6 +101,7 @@ const fn refusal_title(kind: RefusalKind) -> &'static str {
         RefusalKind::NoAccess => "접근 권한이 없습니다",
         RefusalKind::Reconnect => "앱을 다시 연결해야 합니다",
         RefusalKind::StartAgain => "앱에서 다시 시작해 주세요",
+        RefusalKind::SignInAgain => "페이지를 다시 열어 주세요",
         RefusalKind::AppFault => "앱이 지원되지 않는 요청을 보냈습니다",
         RefusalKind::Busy => "잠시 후 다시 시도해 주세요",
         RefusalKind::ServerFault => "서버에 문제가 발생했습니다",
@@ -122,6 +148,15 @@ const fn advice(reason: Reason) -> &'static str {
         }
         Reason::CookiesBlocked => {
             "이 페이지에 필요한 쿠키를 브라우저가 보내지 않았습니다. 이 사이트의 쿠키를 허용한 다음 앱에서 다시 시작하세요."
+        }
+        Reason::WebSignInAgain => {
+            "이 페이지에 로그인되어 있지 않습니다. 로그인이 취소되었거나 시간이 초과되었거나 다른 브라우저에서 시작되었습니다. 페이지를 다시 열고 로그인하세요."
+        }
+        Reason::WebFormForeign => {
+            "유효한 본인의 페이지에서 보낸 양식이 아니므로 아무것도 변경하지 않았습니다. 페이지를 다시 여세요."
+        }
+        Reason::AdminNotAdmitted => {
+            "로그인은 되었지만 이 계정으로는 이 서버의 관리 페이지를 사용할 수 없습니다. 서버 운영자에게 문의하세요. 다른 계정을 사용하려면 먼저 회사 로그인에서 로그아웃하세요."
         }
         Reason::CrossSitePost => {
             "다른 웹사이트에서 전송된 양식입니다. 방금 앱을 연결하려고 하지 않았다면 이 페이지를 닫으세요. 직접 연결하려고 했다면 앱에서 다시 시작하세요."

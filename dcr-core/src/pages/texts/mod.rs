@@ -2,7 +2,9 @@
 
 pub(super) mod en;
 pub(super) mod ko;
+mod web;
 
+pub use self::web::WebTexts;
 use super::RefusalKind;
 use crate::error::Reason;
 
@@ -86,6 +88,8 @@ pub struct Texts {
     pub reason: &'static str,
     /// Heads what is for developers, in English.
     pub for_developers: &'static str,
+    /// What the pages say that people sign in to.
+    pub web: WebTexts,
 }
 
 /// How to remove a connector and add it again in one app.

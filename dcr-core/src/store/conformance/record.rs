@@ -242,7 +242,7 @@ pub(super) fn request(n: u8, session: u32, who: &str) -> RequestRecord {
         session: session_id(session),
         at,
         method: "POST".to_owned(),
-        tool: (n % 2 == 0).then(|| format!("tool {n} \u{0}\u{1f600} Erase ")),
+        tool: n.is_multiple_of(2).then(|| format!("tool {n} \u{0}\u{1f600} Erase ")),
         status: 200 + u16::from(n),
         address: match n % 3 {
             0 => None,

@@ -635,6 +635,50 @@ async fn clients_in_web_pages_reach_the_mcp_server() {
     report(pair, 4);
 }
 
+/// The console and one's own connections, on both: below the console's path everything is answered.
+#[tokio::test]
+async fn pages_that_people_sign_in_to() {
+    let mut pair = Pair::start().await;
+    let paths = [
+        "",
+        "/",
+        "//",
+        "/sign-in",
+        "/sign-out",
+        "/callback?state=a&code=b",
+        "/people/%ff?q=%ff",
+        "/disconnect",
+        "/../x",
+    ];
+    for area in ["/oauth/admin", "/oauth/connections"] {
+        for path in paths {
+            for method in METHODS {
+                let raw = |kind: &str| Raw::new(method, &format!("{area}{path}")).header("Accept", kind);
+                pair.ask(raw("text/html")).await;
+                pair.ask(raw("text/html").header("Origin", "https://app.example")).await;
+                let form = raw("text/html").header("Content-Type", "application/x-www-form-urlencoded");
+                pair.ask(form.header("Sec-Fetch-Site", "same-origin").body("token=x&next=/oauth/admin/y")).await;
+            }
+        }
+        let cookie = sign_in_to(&mut pair, area).await;
+        let page = pair.ask(Raw::get(area).header("Cookie", &cookie).header("Accept", "text/html")).await;
+        assert_eq!(page.status(), 200);
+        assert!(String::from_utf8_lossy(&page.body).contains("ada@test.example"));
+    }
+    report(pair, 300);
+}
+
+/// Presses the button, and comes back as Ada; the `Cookie` header of who is signed in.
+async fn sign_in_to(pair: &mut Pair, area: &str) -> String {
+    let pressed = Raw::new("POST", &format!("{area}/sign-in")).header("Sec-Fetch-Site", "same-origin");
+    let sent = pair.ask(pressed.header("Content-Type", "application/x-www-form-urlencoded").body("next=")).await;
+    let of = |answer: &Answer| answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let (_, state) = sent.header("location").unwrap().split_once("state=").unwrap();
+    let state = state.split('&').next().unwrap();
+    let back = Raw::get(&format!("/oauth/callback?state={state}&code=Ada")).header("Accept", "text/html");
+    of(&pair.ask(back.header("Cookie", of(&sent))).await)
+}
+
 /// The admin API, on both: below its path everything is answered, by the bytes of the path as they came.
 #[tokio::test]
 async fn the_admin_api() {
@@ -675,7 +719,7 @@ async fn the_admin_api() {
         }
     }
     assert_eq!(pair.ask(own("GET", "/users")).await.status(), 200);
-    assert_eq!(pair.ask(Raw::get(&format!("{base}x"))).await.status(), 404, "the framework's");
+    assert_eq!(pair.ask(Raw::get("/oauth/adminx")).await.status(), 404, "the framework's");
     let block = format!("/users/{user}/revoke");
     for body in ["", "{}", r#"{"reason":"a test"}"#, r#"{"reason":"a","b":1}"#] {
         pair.ask(own("POST", &block).body(body)).await;

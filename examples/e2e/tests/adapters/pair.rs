@@ -10,7 +10,9 @@ use axum::body::{Body as AxumBody, Bytes};
 use axum::http::{Request, Response};
 use axum::routing::any;
 use dcr_core::testing::{Person, SignedInPerson, TestEngine};
-use dcr_core::{AdminAccess, AuthMethod, ClientId, InspectedBody, PreRegistered, Principal, ScopeSet, Theme};
+use dcr_core::{
+    AdminAccess, AdminPeople, AuthMethod, ClientId, InspectedBody, PreRegistered, Principal, ScopeSet, Theme,
+};
 use dcr_e2e::raw::{Answer, Raw, ask, exchange};
 use http_body_util::{BodyExt as _, Full};
 use rmcp::ServerHandler;
@@ -80,7 +82,9 @@ impl Server {
         let theme = Theme::new().name("Example Corp").logo(LOGO).colour("#0b6e4f");
         let test = TestEngine::with(|builder| {
             let builder = builder.resource_server("rs", "rs-secret").manage_registrations(true);
-            builder.client(job.client_credentials()).theme(theme).admin(AdminAccess::token(ADMIN_TOKEN).unwrap())
+            let people = AdminPeople::new().users(["ada".to_owned()]);
+            let access = AdminAccess::token(ADMIN_TOKEN).unwrap().and_people(people).unwrap();
+            builder.client(job.client_credentials()).theme(theme).admin(access)
         })
         .await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -12,3 +12,4 @@ mod rmcp_client;
 mod step_up;
 mod tool_reading;
 mod upstream_tokens;
+mod web;

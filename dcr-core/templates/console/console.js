@@ -1,0 +1,2 @@
+document.addEventListener("click",e=>{const b=e.target.closest("[data-confirm]");if(b&&!(b.form&&!b.form.checkValidity())&&!confirm(b.dataset.confirm))e.preventDefault()});
+for(const t of document.querySelectorAll("time")){const d=new Date(t.dateTime);if(!isNaN(d))t.title=d.toLocaleString(document.documentElement.lang)}
