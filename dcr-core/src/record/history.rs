@@ -12,17 +12,13 @@ use super::Retention;
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::Reason;
-use crate::session::{Principal, RequestId, SessionId, UserId};
+use crate::session::{RequestId, SessionId, UserId};
 use crate::store::StoreError;
-use crate::text::bounded;
 
 /// So many wait at most.
 const MOST: usize = 20_000;
 /// So many are written in one transaction.
 const BATCH: usize = 500;
-/// The longest name of a tool that is kept, in characters.
-const LONGEST_TOOL: usize = 128;
-const LONGEST_METHOD: usize = 16;
 
 /// A request of a session that passed the guard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,15 +40,6 @@ pub struct RequestRecord {
     pub status: u16,
     /// Where it came from, if that is known: see [`TrustedProxies`](crate::TrustedProxies).
     pub address: Option<IpAddr>,
-}
-
-/// A request that is on its way. Only this crate makes one.
-#[derive(Debug)]
-pub struct Witness {
-    pub(crate) at: Timestamp,
-    pub(crate) method: String,
-    pub(crate) address: Option<IpAddr>,
-    pub(crate) tools: Vec<String>,
 }
 
 /// What has been seen and not been added to the store.
@@ -77,7 +64,7 @@ impl History {
         self.keep
     }
 
-    fn add(&self, more: impl IntoIterator<Item = RequestRecord>) {
+    pub(crate) fn add(&self, more: impl IntoIterator<Item = RequestRecord>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         for request in more {
             if waiting.requests.len() < MOST {
@@ -94,20 +81,6 @@ impl History {
 }
 
 impl Inner {
-    /// A request was answered. Machines have no session, and no history.
-    pub(crate) fn note_request(&self, witness: Witness, principal: &Principal, status: u16) {
-        let Some(session) = principal.session() else { return };
-        let Witness { at, method, address, tools } = witness;
-        let id = match RequestId::mint(at, self.random.as_ref()) {
-            Ok(id) => id,
-            Err(error) => return tracing::error!(target: "dcr", %error, "a request is not in the history"),
-        };
-        let tool = (!tools.is_empty()).then(|| bounded(&tools.join(", "), LONGEST_TOOL));
-        let method = bounded(&method, LONGEST_METHOD);
-        let user = principal.user_id().clone();
-        self.history.add([RequestRecord { id, user, session, at, method, tool, status, address }]);
-    }
-
     /// Adds what waits to the store. On an error it waits for the next time.
     pub(crate) async fn flush_history(&self) -> Result<(), StoreError> {
         let Waiting { requests, lost } = self.history.take();

@@ -105,6 +105,7 @@ impl EventId {
 }
 
 impl RequestId {
+    #[cfg(feature = "tower")]
     pub(crate) fn mint(now: Timestamp, random: &dyn SecureRandom) -> Result<Self, RandomUnavailable> {
         uuid_v7(now, random).map(Self)
     }

@@ -9,6 +9,7 @@ mod body;
 mod browsers;
 mod tools;
 pub(crate) mod verifier;
+mod witness;
 
 use std::fmt;
 use std::future::Future;
@@ -28,11 +29,11 @@ use tower_service::Service;
 pub use self::body::{GuardBody, InspectedBody};
 use self::tools::ToolRules;
 pub use self::verifier::{OwnResource, Verifier};
+use self::witness::Witness;
 use super::respond;
 use crate::engine::DcrEngine;
 use crate::error::{Reason, Refusal};
 use crate::oauth::ScopeSet;
-use crate::record::Witness;
 
 const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 

@@ -7,10 +7,10 @@ use ::http::request::Parts;
 use ::http::{HeaderMap, StatusCode};
 
 use super::super::mcp_session;
+use super::witness::Witness;
 use crate::engine::DcrEngine;
 use crate::error::Refusal;
 use crate::oauth::ScopeSet;
-use crate::record::Witness;
 use crate::session::Principal;
 
 pub(crate) mod sealed {
@@ -92,14 +92,11 @@ impl Verifier for OwnResource {
     }
 
     fn witness(&self, parts: &Parts) -> Option<Witness> {
-        let inner = &self.engine.inner;
-        inner.history.keep()?;
-        let (at, method) = (inner.clock.now(), parts.method.to_string());
-        Some(Witness { at, method, address: inner.proxies.caller(parts).address, tools: Vec::new() })
+        self.engine.inner.witness(parts)
     }
 
     fn note(&self, witness: Witness, principal: &Principal, status: StatusCode) {
-        self.engine.inner.note_request(witness, principal, status.as_u16());
+        self.engine.inner.note_request(witness, principal, status);
     }
 
     fn unknown_scope<'a>(&self, needed: &'a ScopeSet) -> Option<&'a str> {
