@@ -61,7 +61,7 @@ impl Problem {
     }
 
     /// A cursor that no answer of ours has.
-    pub(super) fn cursor() -> Self {
+    pub(crate) fn cursor() -> Self {
         Self::new(StatusCode::NOT_FOUND, "cursor", "No page begins at this cursor: it is not one that an answer had.")
     }
 

@@ -10,7 +10,8 @@ use super::input::{Query, cursor, no_parameters};
 use super::problem::Problem;
 use super::route::Read;
 use super::view::{
-    ClientView, ConnectionView, FunnelView, Page, PlatformView, ReferenceView, SessionView, UserView, event,
+    ClientView, ConnectionView, FunnelView, Page, PlatformView, ReferenceView, RequestView, SessionView, UserView,
+    event,
 };
 use crate::client::{ClientId, Platform};
 use crate::clock::Timestamp;
@@ -19,7 +20,7 @@ use crate::error::Refusal;
 use crate::http::plain_response;
 use crate::record::{Event, EventKind, RecentRefusal, Reference, Step};
 use crate::session::{ConnectionId, EventId, SessionId, User, UserId};
-use crate::store::{EventQuery, FunnelQuery, Target, UserMatch, UserQuery};
+use crate::store::{EventQuery, FunnelQuery, RequestQuery, RequestsOf, Target, UserMatch, UserQuery};
 
 /// The description of the API (OpenAPI 3.1).
 pub(super) const DESCRIPTION: &str = include_str!("openapi.json");
@@ -92,6 +93,8 @@ impl Inner {
                 let view = self.store.session(id).await?.ok_or_else(Problem::not_found)?;
                 json(&SessionView::of(&view.session, self.clock.now()))
             }
+            Read::RequestsOfUser => self.list_requests(RequestsOf::User(named(id)?), query).await,
+            Read::RequestsOfSession => self.list_requests(RequestsOf::Session(named(id)?), query).await,
             Read::ClientIds => self.list_client_ids(query).await,
             Read::Platforms => self.list_platforms(query).await,
             Read::Events => {
@@ -205,6 +208,17 @@ impl Inner {
             self.user_of(user).await?;
         }
         json(&Page { items: found.iter().map(event).collect(), next })
+    }
+
+    /// Newest first. Of a session that is long gone, too, and of one that never was: nothing.
+    async fn list_requests(&self, of: RequestsOf, query: &str) -> Result<Response<Bytes>, Problem> {
+        let query = Query::read(query, &["cursor", "limit"])?;
+        let (limit, before): (u32, Option<String>) = (query.limit()?, query.cursor("requests")?);
+        let before = before.map(|id| id.parse().map_err(|_| Problem::cursor())).transpose()?;
+        let found = self.store.requests(&RequestQuery { of, before, limit: limit + 1 }).await?;
+        let (found, more) = cut(found, limit);
+        let next = found.last().filter(|_| more).map(|last| cursor("requests", &last.id.to_string()));
+        json(&Page { items: found.iter().map(RequestView::of).collect(), next })
     }
 
     /// Newest first.

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::client::{ClientId, PreRegistered, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::{Event, FunnelCount, RecentRefusal};
+use crate::record::{Event, FunnelCount, RecentRefusal, RequestRecord};
 use crate::session::{Connection, Session, User};
 use crate::upstream::{Groups, Roles};
 
@@ -63,6 +63,33 @@ impl ConnectionView {
             last_sign_in_at: connection.last_sign_in_at.to_string(),
             client_ids: connection.aliases.iter().map(ToString::to_string).collect(),
             blocked,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct RequestView {
+    request_id: String,
+    user_id: String,
+    session_id: String,
+    at: String,
+    method: String,
+    tool: Option<String>,
+    status: u16,
+    address: Option<String>,
+}
+
+impl RequestView {
+    pub(super) fn of(request: &RequestRecord) -> Self {
+        Self {
+            request_id: request.id.to_string(),
+            user_id: request.user.to_string(),
+            session_id: request.session.to_string(),
+            at: request.at.to_string(),
+            method: request.method.clone(),
+            tool: request.tool.clone(),
+            status: request.status,
+            address: request.address.map(|address| address.to_string()),
         }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Questions to the store, for each page: overview 1 for each 1,000 funnel counts, 1 census, 1 for each of the ten people
 //! with the most sessions; people 1 (2 if nothing has the text in it); a person 5 and 1 for each connection; clients 1
-//! for each platform and 1 to 3; events 1; health see there.
+//! for each platform and 1 to 3; events 1; requests 1; health see there.
 
 mod act;
 mod chart;
@@ -19,6 +19,7 @@ mod overview;
 mod people;
 mod person;
 mod query;
+mod requests;
 mod series;
 mod texts;
 
@@ -112,8 +113,10 @@ impl Inner {
             [""] => self.overview_page(f, &query).await,
             ["people"] => self.people_page(f, &query).await,
             ["people", id] => self.person_page(f, id, &query).await,
+            ["people", id, "requests"] => self.requests_of_person(f, id, &query).await,
             ["connections", id] => self.owner_of_connection(id).await,
             ["sessions", id] => self.owner_of_session(id).await,
+            ["sessions", id, "requests"] => self.requests_of_session(f, id, &query).await,
             ["clients"] => self.clients_page(f, &query).await,
             ["events"] => self.events_page(f, &query).await,
             ["references"] => self.reference_page(f, &query).await,

@@ -42,6 +42,8 @@ struct PersonPage<'a> {
     proof: Option<Proof>,
     connections: Vec<ConnectionPart>,
     events: Vec<EventRow>,
+    /// Where the history of requests is, if one is kept.
+    requests: Option<String>,
     all_events: String,
     confirm: String,
 }
@@ -154,6 +156,7 @@ impl Inner {
             proof: proof(f, &events, &sessions),
             connections: parts,
             events: events.iter().map(|event| self.event_row(f, event).without_user()).collect(),
+            requests: self.history.keep().map(|_| f.link(&format!("people/{id}/requests"))),
             all_events: f.link(&format!("events?{}", encoded([("user_id", id.as_str())]))),
             confirm: confirmation(&user),
         };

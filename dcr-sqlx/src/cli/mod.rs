@@ -23,6 +23,7 @@ mod funnel;
 mod import;
 mod pin;
 mod recover;
+mod requests;
 mod secret;
 mod show;
 mod terminal;
@@ -77,6 +78,8 @@ enum Command {
     Sessions(show::Sessions),
     /// Prints the record as JSON lines, newest first: for a log elsewhere, and for `dcr recover`
     Events(show::Events),
+    /// Lists which tools were called, newest first, where a history of requests is kept
+    Requests(requests::Requests),
     /// Ends sessions; whoever had them may sign in again
     Revoke(end::Revoke),
     /// Ends sessions and lets no new ones begin
@@ -198,6 +201,7 @@ async fn run(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Command::Users(users) => users.run(&Database::open(url).await?, out).await,
         Command::Connections(connections) => connections.run(&Database::open(url).await?, out).await,
         Command::Sessions(sessions) => sessions.run(&Database::open(url).await?, out).await,
+        Command::Requests(requests) => requests.run(&Database::open(url).await?, out).await,
         Command::Events(events) => events.run(&Database::open(url).await?, out).await,
         Command::Revoke(revoke) => revoke.run(&Database::open(url).await?, out).await,
         Command::Block(block) => block.run(&Database::open(url).await?, out).await,
