@@ -157,13 +157,13 @@ async fn a_database_of_a_newer_version_is_refused() {
     SqliteStore::open(&dir.url()).await.unwrap().close().await;
     let pool = host(&dir).await;
     let newer = "INSERT INTO _dcr_migrations (version, description, success, checksum, execution_time) \
-         VALUES (7, 'of tomorrow', TRUE, x'00', 0)";
+         VALUES (7000, 'of tomorrow', TRUE, x'00', 0)";
     sqlx::query(newer).execute(&pool).await.unwrap();
     let error = SqliteStore::open(&dir.url()).await.unwrap_err();
-    assert!(matches!(error, OpenError::Newer(7)));
+    assert!(matches!(error, OpenError::Newer(7000)));
     assert!(error.to_string().contains("newer version"), "{error}");
 
-    sqlx::query("DELETE FROM _dcr_migrations WHERE version = 7").execute(&pool).await.unwrap();
+    sqlx::query("DELETE FROM _dcr_migrations WHERE version = 7000").execute(&pool).await.unwrap();
     sqlx::query("UPDATE _dcr_migrations SET checksum = x'00'").execute(&pool).await.unwrap();
     assert!(matches!(SqliteStore::open(&dir.url()).await.unwrap_err(), OpenError::Altered(1)));
 }
