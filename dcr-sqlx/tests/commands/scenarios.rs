@@ -33,9 +33,9 @@ pub(crate) async fn requests_are_listed_by_person_and_by_session_newest_first(dc
         status: 200,
         address: (n > 2).then(|| [192, 0, 2, n].into()),
     };
-    assert!(dcr.text(&["requests", "ada@dev.example"]).contains("DCR_REQUEST_HISTORY"), "what to do next");
+    assert!(dcr.prints(&["requests", "ada@dev.example"]).contains("DCR_REQUEST_HISTORY"), "what to do next");
     store.add_requests(&[request(1), request(2), request(3)]).await.unwrap();
-    let text = dcr.text(&["requests", "ada@dev.example"]);
+    let text = dcr.prints(&["requests", "ada@dev.example"]);
     assert!(text.contains("192.0.2.3") && !text.contains('\u{1b}'), "{text}");
     let id = session.id.to_string();
     for who in ["ada@dev.example", session.user.as_str(), &id] {
