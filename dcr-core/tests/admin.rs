@@ -6,9 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dcr_core::record::{Actor, EventKind};
-use dcr_core::store::EventQuery;
-use dcr_core::{AdminAccess, Limits, Rate};
+use dcr_core::record::{Actor, EventKind, RequestRecord};
+use dcr_core::session::{RequestId, SessionId, UserId};
+use dcr_core::store::{EventQuery, Store as _};
+use dcr_core::{AdminAccess, Limits, Rate, Timestamp};
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -202,6 +203,46 @@ async fn from_a_person_to_connections_sessions_and_events() {
     assert_eq!(read(&world, "events?reason=never").await["items"], json!([]));
 }
 
+/// Seven requests of a person, and one of somebody else.
+async fn keep_requests(world: &World, user: &str) {
+    let request = |n: u8, user: &str| RequestRecord {
+        id: RequestId::from_bytes([n; 16]),
+        user: user.parse().unwrap(),
+        session: SessionId::from_bytes([n % 2; 16]),
+        at: Timestamp::from_unix_seconds(1_790_000_000 + i64::from(n)),
+        method: "POST".to_owned(),
+        tool: (n > 1).then(|| format!("<b>tool {n}")),
+        status: 200,
+        address: (n > 2).then(|| [192, 0, 2, n].into()),
+    };
+    let other = UserId::derive("https://idp.example", "", "somebody else");
+    let all: Vec<_> = (1..8).map(|n| request(n, user)).chain([request(9, other.as_str())]).collect();
+    world.test.memory().add_requests(&all).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_history_of_requests_is_read_by_person_and_by_session() {
+    let world = world().await;
+    let (ada, _) = people(&world).await;
+    keep_requests(&world, &ada).await;
+    let found = read(&world, &format!("users/{ada}/requests?limit=2")).await;
+    assert_eq!(
+        found["items"][0],
+        json!({
+            "request_id": RequestId::from_bytes([7; 16]).to_string(), "user_id": ada,
+            "session_id": SessionId::from_bytes([1; 16]).to_string(), "at": "2026-09-21T14:13:27Z",
+            "method": "POST", "tool": "<b>tool 7", "status": 200, "address": "192.0.2.7",
+        })
+    );
+    let session = SessionId::from_bytes([0; 16]);
+    let of_session = read(&world, &format!("sessions/{session}/requests")).await;
+    let tools: Vec<_> = of_session["items"].as_array().unwrap().iter().map(|one| one["tool"].clone()).collect();
+    assert_eq!(tools, ["<b>tool 6", "<b>tool 4", "<b>tool 2"]);
+    let nothing = read(&world, &format!("sessions/{}/requests", SessionId::from_bytes([8; 16]))).await;
+    assert_eq!(nothing["items"], json!([]), "of what is not there, as of what has none");
+    assert_problem(&get(&world, "sessions/nonsense/requests").await, 404, "not_found");
+}
+
 /// Of every list: none twice, none left out, in one order.
 #[tokio::test]
 async fn op_03_pages_are_clamped_and_cursors_lead_through_all_of_a_list() {
@@ -219,7 +260,9 @@ async fn op_03_pages_are_clamped_and_cursors_lead_through_all_of_a_list() {
     let connection = read(&world, &format!("users/{ada}/connections")).await["items"][0]["connection_id"].clone();
     let sessions = format!("connections/{}/sessions", connection.as_str().unwrap());
     let timeline = format!("users/{ada}/timeline");
-    for list in ["users", "users?q=person", "events", "client-ids", "funnel", &sessions, &timeline] {
+    let requests = format!("users/{ada}/requests");
+    keep_requests(&world, &ada).await;
+    for list in ["users", "users?q=person", "events", "client-ids", "funnel", &sessions, &timeline, &requests] {
         let joint = if list.contains('?') { '&' } else { '?' };
         let all = read(&world, &format!("{list}{joint}limit=9999")).await["items"].clone();
         assert!(all.as_array().unwrap().len() >= 5, "{list}: {all}");

@@ -3,11 +3,11 @@
 mod support;
 
 use bytes::Bytes;
-use dcr_core::record::{Actor, Event, EventKind};
-use dcr_core::session::{SessionId, UserId};
+use dcr_core::record::{Actor, Event, EventKind, RequestRecord};
+use dcr_core::session::{RequestId, SessionId, UserId};
 use dcr_core::store::{EventQuery, Store as _};
 use dcr_core::testing::Person;
-use dcr_core::{AdminAccess, AdminPeople, PlatformList};
+use dcr_core::{AdminAccess, AdminPeople, Clock as _, PlatformList};
 use http::{Response, StatusCode};
 
 use crate::support::*;
@@ -154,6 +154,17 @@ async fn every_page_is_well_formed_in_every_language_whatever_names_say() {
     console.world.sign_in(&client, P, "Bob").await;
     let bob = user("bob");
     let evil = user("0<i>\"");
+    let request = RequestRecord {
+        id: RequestId::from_bytes([1; 16]),
+        user: evil.clone(),
+        session: SessionId::from_bytes([1; 16]),
+        at: console.world.test.clock().now(),
+        method: "POST".to_owned(),
+        tool: Some(names.concat()),
+        status: 200,
+        address: None,
+    };
+    console.world.test.memory().add_requests(&[request]).await.unwrap();
     let places = [
         String::new(),
         "?range=24h".to_owned(),
@@ -173,6 +184,9 @@ async fn every_page_is_well_formed_in_every_language_whatever_names_say() {
         "references?reference=%3Cscript%3E".to_owned(),
         "references".to_owned(),
         "health".to_owned(),
+        format!("people/{evil}/requests"),
+        format!("people/{bob}/requests"),
+        format!("sessions/{}/requests", SessionId::from_bytes([1; 16])),
     ];
     for place in places {
         let (english, korean) = (console.page(&place).await, console.korean(&place).await);

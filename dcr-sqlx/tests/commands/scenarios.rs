@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use dcr_core::record::{EventKind, FunnelCount, Step};
-use dcr_core::session::EventId;
+use dcr_core::record::{EventKind, FunnelCount, RequestRecord, Step};
+use dcr_core::session::{EventId, RequestId};
 use dcr_core::store::{EventQuery, Target};
 use dcr_core::{ClientId, Clock as _, Operator, Platform, SystemClock, SystemRandom, Timestamp};
 use serde_json::Value;
@@ -18,6 +18,32 @@ fn ids(list: &Value, name: &str) -> Vec<String> {
         list.as_array().unwrap().iter().map(|row| row[name].as_str().unwrap().to_owned()).collect();
     ids.sort_unstable();
     ids
+}
+
+pub(crate) async fn requests_are_listed_by_person_and_by_session_newest_first(dcr: Dcr) {
+    let store = dcr.store().await;
+    let session = sign_in(&*store, &person("ada"), "cursor", "client", NOW).await;
+    let request = |n: u8| RequestRecord {
+        id: RequestId::from_bytes([n; 16]),
+        user: session.user.clone(),
+        session: session.id,
+        at: Timestamp::from_unix_seconds(1_790_000_000 + i64::from(n)),
+        method: "POST".to_owned(),
+        tool: (n > 1).then(|| format!("tool\u{1b}[2J {n}")),
+        status: 200,
+        address: (n > 2).then(|| [192, 0, 2, n].into()),
+    };
+    assert!(dcr.prints(&["requests", "ada@dev.example"]).contains("DCR_REQUEST_HISTORY"), "what to do next");
+    store.add_requests(&[request(1), request(2), request(3)]).await.unwrap();
+    let text = dcr.prints(&["requests", "ada@dev.example"]);
+    assert!(text.contains("192.0.2.3") && !text.contains('\u{1b}'), "{text}");
+    let id = session.id.to_string();
+    for who in ["ada@dev.example", session.user.as_str(), &id] {
+        let found = dcr.json(&["requests", who, "--json"]);
+        let tools: Vec<_> = found.as_array().unwrap().iter().map(|row| row["tool"].as_str()).collect();
+        assert_eq!(tools, [Some("tool\u{1b}[2J 3"), Some("tool\u{1b}[2J 2"), None], "{who}");
+    }
+    assert_eq!(dcr.json(&["requests", &id, "--limit", "1", "--json"]).as_array().unwrap().len(), 1);
 }
 
 pub(crate) async fn people_apps_and_sessions_are_found_by_whatever_is_known_of_them(dcr: Dcr) {

@@ -15,6 +15,7 @@ use crate::Database;
 pub(crate) fn tests() -> Vec<crate::Test> {
     crate::tests! {
         people_apps_and_sessions_are_found_by_whatever_is_known_of_them
+        requests_are_listed_by_person_and_by_session_newest_first
         nothing_ends_without_a_yes_and_everything_that_is_named_ends_with_it
         an_address_of_two_people_ends_neither
         a_sweep_takes_what_is_long_over_and_waits_for_a_recovery
@@ -46,6 +47,7 @@ macro_rules! scenarios {
 
 scenarios! {
     people_apps_and_sessions_are_found_by_whatever_is_known_of_them
+    requests_are_listed_by_person_and_by_session_newest_first
     nothing_ends_without_a_yes_and_everything_that_is_named_ends_with_it
     an_address_of_two_people_ends_neither
     a_sweep_takes_what_is_long_over_and_waits_for_a_recovery

@@ -3,6 +3,7 @@
 mod admission;
 mod elsewhere;
 mod flow;
+mod history;
 mod limits;
 mod metadata;
 mod metadata_documents;
