@@ -44,6 +44,12 @@ impl Page {
         let mut all = self.elements.iter().filter(|(name, _)| name == element);
         all.find_map(|(_, attributes)| attributes.get(attribute)).map(String::as_str)
     }
+
+    /// Where its links go, in order.
+    pub fn links(&self) -> Vec<&str> {
+        let links = self.elements.iter().filter(|(name, _)| name == "a");
+        links.filter_map(|(_, attributes)| attributes.get("href")).map(String::as_str).collect()
+    }
 }
 
 fn text(html: &HtmlString) -> String {
