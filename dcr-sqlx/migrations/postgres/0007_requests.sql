@@ -1,3 +1,7 @@
+-- What the provider says is kept as bytes here: text of PostgreSQL has no NUL. Databases as 0006 left them keep what they have.
+ALTER TABLE dcr_users ALTER COLUMN member_of TYPE BYTEA USING convert_to(member_of, 'UTF8');
+ALTER TABLE dcr_users ALTER COLUMN roles TYPE BYTEA USING convert_to(roles, 'UTF8');
+
 -- Which tools the sessions called, if the operator wants that kept. Never what was said. The ids are ordered by time.
 CREATE TABLE dcr_requests (
     request_id BYTEA    NOT NULL PRIMARY KEY CHECK (octet_length(request_id) = 16),
