@@ -23,7 +23,7 @@ use crate::oauth::bearer::Liveness;
 use crate::oauth::introspect::ResourceServers;
 use crate::oauth::machine::MachineSeen;
 use crate::oauth::stored::StoredClients;
-use crate::operator::Operator;
+use crate::operator::{Operator, OperatorError};
 use crate::pages::{Look, Pages, StandardPages, Theme};
 use crate::random::{SecureRandom, SystemRandom};
 use crate::record::{Event, EventKind, Funnel, History, Recent, Retention};
@@ -228,8 +228,8 @@ impl DcrEngine {
     }
 
     /// Deletes at most `limit` sessions that lapsed or ended more than a day ago, and as many events that need not be kept;
-    /// none while a recovery window is open. Answers how many sessions. Sign-ins do a little of this by themselves, once a
-    /// server has run for ten minutes.
+    /// none while a recovery window is open. And as many requests of the history, if one is kept, that are too old. Answers how
+    /// many sessions. Sign-ins do a little of this by themselves, once a server has run for ten minutes.
     ///
     /// # Errors
     /// [`Refusal`] if the store does not answer.
@@ -305,15 +305,17 @@ impl Inner {
         if !mine {
             return;
         }
-        let swept = async {
-            self.operator.sweep(SWEEP_BATCH).await?;
-            self.operator.sweep_record(SWEEP_BATCH).await?;
-            self.operator.sweep_requests(self.history.keep(), SWEEP_BATCH * 4).await
-        };
-        let swept = swept.await;
-        if let Err(error) = swept {
+        if let Err(error) = self.sweep_once().await {
             tracing::warn!(target: "dcr", %error, "sweeping failed");
         }
+    }
+
+    async fn sweep_once(&self) -> Result<(), OperatorError> {
+        self.operator.sweep(SWEEP_BATCH).await?;
+        self.operator.sweep_record(SWEEP_BATCH).await?;
+        // There are more of them than of anything else.
+        self.operator.sweep_requests(self.history.keep(), SWEEP_BATCH * 4).await?;
+        Ok(())
     }
 }
 
@@ -488,7 +490,8 @@ impl DcrEngineBuilder {
     ///
     /// It is what guards of this engine see ([`BearerLayer`](crate::BearerLayer) as a layer): of a POST they read the body as
     /// they do for [`BearerLayer::tool`](crate::BearerLayer::tool), with what that refuses. What they refuse is in the log
-    /// and not here. Call [`DcrEngine::flush`] every few seconds: what is not written when a process dies is lost.
+    /// and not here. Call [`DcrEngine::flush`] every few seconds: what is not written when a process dies is lost. What was
+    /// kept stays when this is taken away again: `dcr sweep --request-history off` deletes it.
     pub const fn request_history(mut self, keep: Retention) -> Self {
         self.history = Some(keep);
         self

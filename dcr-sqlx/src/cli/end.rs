@@ -1,7 +1,10 @@
 //! `dcr revoke`, `block`, `unblock`, `sweep`: ending what somebody may do.
 
+use std::str::FromStr;
+
 use clap::{Args, ValueEnum};
-use dcr_core::record::Retention;
+use dcr_core::record::{Retention, RetentionError};
+use dcr_core::session::RequestId;
 use dcr_core::session::User;
 use dcr_core::store::Target;
 use dcr_core::upstream::{Groups, Roles};
@@ -79,9 +82,26 @@ pub(super) struct Sweep {
     #[arg(long, env = "DCR_EVENT_RETENTION", value_name = "DAYS", default_value = "400")]
     event_retention: Retention,
 
+    /// How many days the history of requests is kept, `forever`, or `off` to delete all of it: as the servers are set. Without
+    /// it the history is left alone
+    #[arg(long, env = "DCR_REQUEST_HISTORY", value_name = "DAYS")]
+    request_history: Option<Kept>,
+
     /// Only say how many there are
     #[arg(long)]
     dry_run: bool,
+}
+
+/// How long the history of requests is kept; nothing is no time at all.
+#[derive(Debug, Clone, Copy)]
+struct Kept(Option<Retention>);
+
+impl FromStr for Kept {
+    type Err = RetentionError;
+
+    fn from_str(text: &str) -> Result<Self, RetentionError> {
+        if text == "off" { Ok(Self(None)) } else { text.parse().map(|kept| Self(Some(kept))) }
+    }
 }
 
 impl Named {
@@ -243,6 +263,21 @@ impl Sweep {
         }
         if swept > 0 {
             out.line(format_args!("deleted {}", count(swept, "event")))?;
+        }
+        let Some(Kept(kept)) = self.request_history else { return Ok(()) };
+        let mut swept = 0_usize;
+        loop {
+            let batch = match kept {
+                Some(_) => operator.sweep_requests(kept, BATCH).await?,
+                None => operator.store().sweep_requests(RequestId::from_bytes([0xff; 16]), BATCH).await?,
+            };
+            swept += batch as usize;
+            if batch < BATCH {
+                break;
+            }
+        }
+        if swept > 0 {
+            out.line(format_args!("deleted {} from the history", count(swept, "request")))?;
         }
         Ok(())
     }

@@ -44,6 +44,11 @@ pub(crate) async fn requests_are_listed_by_person_and_by_session_newest_first(dc
         assert_eq!(tools, [Some("tool\u{1b}[2J 3"), Some("tool\u{1b}[2J 2"), None], "{who}");
     }
     assert_eq!(dcr.json(&["requests", &id, "--limit", "1", "--json"]).as_array().unwrap().len(), 1);
+    for (kept, left) in [(None, 3), (Some("forever"), 3), (Some("36500"), 3), (Some("off"), 0)] {
+        let option = kept.map(|kept| ["--request-history", kept]);
+        dcr.prints(&[&["sweep"][..], option.as_ref().map_or(&[][..], |option| &option[..])].concat());
+        assert_eq!(dcr.json(&["requests", &id, "--json"]).as_array().unwrap().len(), left, "{kept:?}");
+    }
 }
 
 pub(crate) async fn people_apps_and_sessions_are_found_by_whatever_is_known_of_them(dcr: Dcr) {
