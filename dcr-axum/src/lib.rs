@@ -64,7 +64,7 @@ where
 }
 
 /// The console and the admin API by themselves, for an address that is not public: [`router`] of
-/// [`DcrEngine::console`](dcr_core::DcrEngine::console); [`DcrEngine::admin`](dcr_core::DcrEngine::admin) is the API alone.
+/// [`DcrEngine::console`](dcr_core::DcrEngine::console).
 /// Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`router`] has them too.
 ///
 /// ```

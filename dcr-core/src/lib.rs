@@ -87,7 +87,7 @@ mod text;
 pub mod upstream;
 mod web;
 
-pub use self::admin::{AdminAccess, AdminAccessError, AdminApi, AdminConsole, AdminPeople};
+pub use self::admin::{AdminAccess, AdminAccessError, AdminConsole, AdminPeople};
 pub use self::client::{
     AuthMethod, ClientId, ClientIdError, ImportFault, ImportedClient, PinFault, Platform, PlatformList,
     PlatformListError, PreRegistered, Provenance, RedirectClass, RedirectFault, SoftwareKey, StoredClient,

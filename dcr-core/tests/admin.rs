@@ -102,13 +102,13 @@ async fn op_01_without_access_nothing_is_told_not_even_what_is_there() {
 async fn it_is_off_unless_somebody_is_given_access_and_apart_if_that_is_said() {
     let world = World::new().await;
     assert_eq!(get(&world, "users").await.status(), StatusCode::NOT_FOUND);
-    assert_problem(&world.engine.admin().handle(asking("GET", "users", "")).await, 404, "not_found");
+    assert_problem(&world.engine.console().handle(asking("GET", "users", "")).await, 404, "not_found");
 
     let access = AdminAccess::token(TOKEN).unwrap().apart();
     let world = World::with(|builder| builder.admin(access)).await;
     let public = get(&world, "users").await;
     assert_eq!((public.status(), body(&public)["error"].as_str()), (StatusCode::NOT_FOUND, Some("invalid_request")));
-    let apart = world.engine.admin().handle(asking("GET", "users", "")).await;
+    let apart = world.engine.console().handle(asking("GET", "users", "")).await;
     assert_eq!(apart.status(), StatusCode::OK);
 }
 

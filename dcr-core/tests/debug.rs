@@ -31,7 +31,6 @@ use crate::support::*;
 /// Types that hold a secret, or something that does. Each is formatted below.
 const HOLD: &[&str] = &[
     "AdminAccess",
-    "AdminApi",
     "AdminConsole",
     "Advance",
     "Advanced",
@@ -410,14 +409,13 @@ async fn i_14_engines_stores_and_who_is_signed_in_are_redacted() {
     let test = TestEngine::with(|builder| builder.secrets(vec![secret()], vec![])).await;
     let guard = engine.guard();
     let service = tower_layer::Layer::layer(&guard, ());
-    let (api, console) = (engine.admin(), engine.console());
-    let all: [&dyn Debug; 13] = [
+    let console = engine.console();
+    let all: [&dyn Debug; 12] = [
         &store,
         &Routed(Straight(store.clone())),
         &InTurn::of(vec![store.clone()]),
         &Operator::new(store.clone(), Arc::new(SystemClock), Arc::new(SystemRandom)),
         &engine,
-        &api,
         &console,
         &guard,
         &service,

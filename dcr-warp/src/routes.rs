@@ -51,9 +51,8 @@ pub fn routes<E: Endpoints>(engine: E) -> impl Filter<Extract = (Response,), Err
     })
 }
 
-/// The console and the admin API by themselves, for an address that is not public: [`routes`] of [`DcrEngine::console`];
-/// [`DcrEngine::admin`] is the API alone. Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`routes`]
-/// has them too.
+/// The console and the admin API by themselves, for an address that is not public: [`routes`] of [`DcrEngine::console`].
+/// Where [`AdminAccess::apart`](dcr_core::AdminAccess::apart) is not said, [`routes`] has them too.
 ///
 /// ```
 /// use warp::{Filter, Rejection, Reply};

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use ::http::header::AUTHORIZATION;
 use ::http::request::Parts;
-use ::http::{HeaderMap, Request, Response};
+use ::http::{HeaderMap, Response};
 use bytes::Bytes;
 
 pub(crate) use self::change::{Applied, pin_as_in_a_file};
@@ -113,7 +113,7 @@ impl AdminAccess {
         Ok(Self { people: people.checked()?, ..self })
     }
 
-    /// Only where [`DcrEngine::console`] or [`DcrEngine::admin`] is served, such as at an address that is not public; not
+    /// Only where [`DcrEngine::console`] is served, such as at an address that is not public; not
     /// among the other endpoints. Browsers still see it under the public URL, as behind a proxy that lets only some through.
     #[must_use]
     pub const fn apart(mut self) -> Self {
@@ -139,13 +139,6 @@ impl fmt::Debug for AdminAccess {
             .field("origin", &self.origin)
             .finish_non_exhaustive()
     }
-}
-
-/// The admin API of an engine, by itself: for another address than that of the other endpoints. An adapter's `router` or
-/// `routes` takes it in the place of an engine. Without access it answers 404 to everything.
-#[derive(Debug, Clone)]
-pub struct AdminApi {
-    engine: DcrEngine,
 }
 
 /// The API as the engine holds it.
@@ -189,46 +182,11 @@ impl Admin {
 }
 
 impl DcrEngine {
-    /// The admin API by itself, for an address of its own. See [`AdminAccess::apart`].
-    #[must_use]
-    pub fn admin(&self) -> AdminApi {
-        AdminApi { engine: self.clone() }
-    }
-
     /// Where the console and the admin API are among the other endpoints, if they are: the API is below the console.
     #[cfg(feature = "tower")]
     pub(crate) fn admin_prefix(&self) -> Option<String> {
         let admin = self.inner.admin.as_ref().filter(|admin| !admin.access.apart)?;
         Some(admin.console.as_ref().map_or_else(|| admin.base.clone(), |place| place.path("")))
-    }
-}
-
-impl AdminApi {
-    /// Answers one request. Never fails: whatever goes wrong is an answer.
-    pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (parts, body) = request.into_parts();
-        self.engine.inner.answer_admin(&parts, std::future::ready(Ok(body))).await
-    }
-}
-
-#[cfg(feature = "tower")]
-impl crate::http::Endpoints for AdminApi {
-    fn paths(&self) -> Vec<String> {
-        Vec::new()
-    }
-
-    fn prefixes(&self) -> Vec<String> {
-        vec![format!("{}{PATH}", self.engine.inner.prefix)]
-    }
-
-    async fn answer<B>(&self, request: Request<B>) -> Response<Bytes>
-    where
-        B: http_body::Body + Send,
-        B::Data: Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        let (parts, body) = request.into_parts();
-        self.engine.inner.answer_admin(&parts, crate::http::read_whole(body)).await
     }
 }
 

@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 use tracing::field::Empty;
 
 use self::cookies::Cookies;
-pub(crate) use self::pages::{ConsentView, Place};
+pub(crate) use self::pages::{ConsentView, RedirectPlace};
 pub(crate) use self::params::{Params, UNRESERVED};
 pub(crate) use self::respond::{Responder, document_response, plain_response, refusal_json as refusal_response};
 use self::site::Route;

@@ -31,7 +31,7 @@ impl ConsentView {
         sealed: String,
     ) -> Self {
         let scope = ScopeSet::parse_lossy(scope);
-        let place = Place::of(redirect.as_str());
+        let place = RedirectPlace::of(redirect.as_str());
         let (brand, style) = engine.look.shared();
         let is_https = redirect.class() != RedirectClass::Loopback && place.scheme.is_none();
         let remembered_days = client.remembers().filter(|_| is_https).map(|long| long.as_secs().div_ceil(DAY));
@@ -88,7 +88,7 @@ impl ConsentView {
 
 /// Where a redirect goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RedirectPlace {
     /// The host with its port; of a custom scheme that, with whatever stands for a host there.
     pub(crate) host: String,
     /// A custom scheme, with its colon.
@@ -97,7 +97,7 @@ pub(crate) struct Place {
     form_target: String,
 }
 
-impl Place {
+impl RedirectPlace {
     pub(crate) fn of(redirect: &str) -> Self {
         let (scheme, rest) = redirect.split_once(':').unwrap_or((redirect, ""));
         let authority = rest.strip_prefix("//").map_or("", |rest| rest.split(['/', '?']).next().unwrap_or(""));
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_place_names_what_the_answer_goes_to() {
         let place = |redirect: &str| {
-            let Place { host, scheme, form_target } = Place::of(redirect);
+            let RedirectPlace { host, scheme, form_target } = RedirectPlace::of(redirect);
             [host, scheme.unwrap_or_default(), form_target]
         };
         assert_eq!(place("https://claude.ai/cb"), ["claude.ai", "", ""]);

@@ -8,7 +8,7 @@
 //! | Metric | Kind, labels | What it says |
 //! | --- | --- | --- |
 //! | [`STEPS`] | counter: `step`, `platform`, `outcome` | Requests of each step of a sign-in, as in the funnel; `outcome` is `ok` or the stable name of a [`Reason`]. |
-//! | [`REQUESTS`] | histogram, seconds: `endpoint`, `status` | How long requests took, by endpoint and class of status (`2xx`). |
+//! | [`REQUESTS`] | histogram, seconds: `endpoint`, `status` | How long requests took, by endpoint (also `connections`, `console`, `admin_api`) and class of status (`2xx`). |
 //! | [`BEARER_CHECKS`] | counter: `outcome` | Checks of access tokens: `ok`, or why not. |
 //! | [`STORE`] | histogram, seconds: `operation`, `outcome` | How long the store took: `ok`, `unavailable` or `inconsistent`. |
 //! | [`UPSTREAM`] | histogram, seconds: `operation`, `outcome` | How long the provider took: `ok`, or the kind of fault. |

@@ -10,7 +10,7 @@ use crate::client::{ClientId, DocumentUrl, Provenance, RedirectClass, SealedId};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
-use crate::http::{Params, Place as RedirectPlace, Responder};
+use crate::http::{Params, RedirectPlace, Responder};
 use crate::pages::{ConnectedApp, ConnectionsPage};
 use crate::record::{Actor, Event, EventKind};
 use crate::session::{Connection, ConnectionId, Session};

@@ -174,7 +174,7 @@ fn keep_writing(engine: DcrEngine, stop: Stop) {
 /// Writes what the engine keeps in memory for a while, before the server is over.
 pub async fn flush(engine: &DcrEngine) {
     if let Err(refusal) = engine.flush().await {
-        tracing::warn!(%refusal, "counts could not be written");
+        tracing::warn!(%refusal, "counts and the history of requests could not be written; they wait");
     }
 }
 
