@@ -16,6 +16,10 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
     #[doc(hidden)]
     const SQL: Statements;
 
+    /// Whether an `UPDATE` can answer with its rows.
+    #[doc(hidden)]
+    const RETURNING: bool;
+
     /// How long a method may take, waits and repeats included, where the database is behind a network that may swallow
     /// what is sent. `None` where it is part of this process and has time-outs of its own.
     #[doc(hidden)]
@@ -152,6 +156,22 @@ pub enum Fault {
     Inconsistent,
 }
 
+/// What some databases do in another way.
+const MAY_BE_EMPTY: [&str; 12] = [
+    "hold_blocks",
+    "change_blocks",
+    "redeem",
+    "refresh",
+    "advance_many",
+    "plain_sign_ins",
+    "put_users",
+    "put_connections",
+    "add_sessions",
+    "put_aliases",
+    "add_events",
+    "put_upstream_tokens",
+];
+
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident,)*) => {
         /// The SQL texts of one database. Their parameters are the same, in the same order, for each.
@@ -168,7 +188,7 @@ macro_rules! statements {
             pub fn to_prepare(self) -> Vec<(&'static str, &'static str)> {
                 [$((stringify!($name), self.$name)),*]
                     .into_iter()
-                    .filter(|(name, sql)| *name != "begin" && !(sql.is_empty() && name.ends_with("_blocks")))
+                    .filter(|(name, sql)| *name != "begin" && !(sql.is_empty() && MAY_BE_EMPTY.contains(name)))
                     .collect()
             }
         }
@@ -206,14 +226,37 @@ statements! {
     /// Inserts an event.
     add_event,
 
+    /// Of several sign-ins, those that are plain: number and connection, null for one that has to be made. The session id is
+    /// new, nothing of it is blocked, and no session or alias is one too many. They are a JSON array (see [`crate::json`]) of:
+    /// user, software, session, client id, platform, time, and the most sessions and aliases. Empty, and so the next ones,
+    /// where sign-ins write side by side.
+    plain_sign_ins,
+    /// `put_user` for each row of a JSON array.
+    put_users,
+    /// `put_connection` for each.
+    put_connections,
+    /// `add_session` for each.
+    add_sessions,
+    /// `put_alias` for each.
+    put_aliases,
+    /// `add_event` for each.
+    add_events,
+    /// `put_upstream_token` for each.
+    put_upstream_tokens,
+
     /// One session.
     session,
     /// One session with its user.
     session_view,
-    /// Moves the counter of a live session from 0.
+    /// Moves the counter of a live session from 0. The answer is the session, if the dialect is [`Dialect::RETURNING`].
     redeem,
-    /// Moves the counter of a live session from a later generation.
+    /// Moves the counter of a live session from a later generation, with the same answer.
     refresh,
+    /// Moves the counters of several live sessions, each from where it is said to stand, and answers with those that moved.
+    /// They are a JSON array (see [`crate::json`]) of: session, old and new generation, now, the end from now on, and the
+    /// adopted secret, which counts if the old generation is 0. Empty where transactions write side by side, and `redeem`
+    /// and `refresh` do it.
+    advance_many,
 
     /// Moves the counter of a session that has not ended from any generation below a token's. What depends on the old
     /// generation is set first: some databases see the new one afterwards.

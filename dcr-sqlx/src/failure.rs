@@ -52,6 +52,19 @@ fn inconsistent(error: &sqlx::Error) -> Failure {
 }
 
 impl Failure {
+    /// The same failure for somebody else who met it.
+    pub(crate) fn again(&self) -> Self {
+        let copy = |error: &sqlx::Error| sqlx::Error::Protocol(error.to_string());
+        match self {
+            Self::Conflict(error) => Self::Conflict(copy(error)),
+            Self::Taken(error) => Self::Taken(copy(error)),
+            Self::Lost(error) => Self::Lost(copy(error)),
+            Self::Store(StoreError::Unavailable(error)) => unavailable(error.to_string()),
+            Self::Store(StoreError::Inconsistent(text)) => Self::Store(StoreError::Inconsistent(text.clone())),
+            Self::Store(error) => Self::Store(StoreError::Inconsistent(error.to_string())),
+        }
+    }
+
     /// The same, of a statement that commits: whether it did before the connection was lost, nobody knows.
     pub(crate) fn of_commit(self) -> Self {
         match self {

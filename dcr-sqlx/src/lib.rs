@@ -98,6 +98,8 @@
 //! before any server starts, `dcr recover` ends and blocks again what the record says, and then opens the window in which
 //! the newer tokens are accepted. The secret, if the store keeps it, is in the backup too.
 
+mod advance;
+mod batch;
 #[cfg(feature = "cli")]
 pub mod cli;
 mod clients;
@@ -110,6 +112,7 @@ mod held;
 mod import;
 #[cfg(feature = "cli")]
 mod inspect;
+mod json;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -123,6 +126,7 @@ mod record;
 mod retry;
 mod rows;
 mod sign_in;
+mod sign_ins;
 mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;

@@ -4,6 +4,7 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlDatabaseError, MySq
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use crate::MySqlStore;
+use crate::batch::Batches;
 use crate::dialect::Dialect as _;
 use crate::migrate::{OpenError, Seen, Tables, migrations, pending, table};
 use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
@@ -62,7 +63,16 @@ impl MySqlStore {
         let writer: MySqlPoolOptions = pool(address.max_connections);
         let writer = writer.after_connect(|connection, _| Box::pin(configure(connection))).connect_lazy_with(options);
         let (begin, sign_in_lock) = (sqlx::MySql::SQL.begin, sqlx::MySql::SQL.hold_blocks);
-        Ok(Self { reader: writer.clone(), writer, file: None, begin, sign_in_lock, by_transaction: false })
+        Ok(Self {
+            reader: writer.clone(),
+            writer,
+            file: None,
+            advances: Batches::new(),
+            sign_ins: Batches::new(),
+            begin,
+            sign_in_lock,
+            by_transaction: false,
+        })
     }
 
     /// One connection to any database, whatever is in it.

@@ -4,6 +4,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 
 use crate::PostgresStore;
+use crate::batch::Batches;
 use crate::dialect::Dialect as _;
 use crate::migrate::{OpenError, Seen, Tables, migrations, pending, table};
 use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
@@ -77,7 +78,16 @@ impl PostgresStore {
         let sql = sqlx::Postgres::SQL;
         let sign_in_lock = if serializable { sql.change_blocks } else { sql.hold_blocks };
         let by_transaction = address.unprepared;
-        Ok(Self { reader: writer.clone(), writer, file: None, begin, sign_in_lock, by_transaction })
+        Ok(Self {
+            reader: writer.clone(),
+            writer,
+            file: None,
+            advances: Batches::new(),
+            sign_ins: Batches::new(),
+            begin,
+            sign_in_lock,
+            by_transaction,
+        })
     }
 
     /// One connection to any database, whatever is in it.

@@ -151,8 +151,19 @@ impl<DB: Dialect> Columns<DB> {
         self.id().map(SessionId::from_bytes)
     }
 
+    /// The session id that is the next column, which is read again after this.
+    pub(crate) fn peek_session_id(&mut self) -> Result<SessionId, Failure> {
+        let id = self.session_id();
+        self.at -= 1;
+        id
+    }
+
     pub(crate) fn connection_id(&mut self) -> Result<ConnectionId, Failure> {
         self.id().map(ConnectionId::from_bytes)
+    }
+
+    pub(crate) fn connection_id_or_null(&mut self) -> Result<Option<ConnectionId>, Failure> {
+        Ok(self.id_or_null()?.map(ConnectionId::from_bytes))
     }
 
     pub(crate) fn user_id(&mut self) -> Result<UserId, Failure> {
@@ -274,7 +285,7 @@ impl<DB: Dialect> Columns<DB> {
                 Some(id) => Some(self.fits(id.parse().ok())?),
                 None => None,
             },
-            connection: self.id_or_null()?.map(ConnectionId::from_bytes),
+            connection: self.connection_id_or_null()?,
             session: self.id_or_null()?.map(SessionId::from_bytes),
             client_id: self.client_id_or_null()?,
             platform: match self.column(DB::bytes)? {

@@ -3,12 +3,14 @@
 //! One connection writes and waits for its turn at `BEGIN IMMEDIATE`; four read. Write-ahead logging, so that readers and
 //! the writer, of this process and of others, do not wait for each other.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Pool, Sqlite};
 
 use crate::SqliteStore;
+use crate::batch::Batches;
 use crate::dialect::{Dialect as _, Fault};
 use crate::file::DatabaseFile;
 use crate::migrate::{self, OpenError, Tables};
@@ -60,9 +62,18 @@ impl SqliteStore {
         Ok(Self::over(writer, reader, Some(file)))
     }
 
-    const fn over(writer: Pool<Sqlite>, reader: Pool<Sqlite>, file: Option<DatabaseFile>) -> Self {
+    fn over(writer: Pool<Sqlite>, reader: Pool<Sqlite>, file: Option<DatabaseFile>) -> Self {
         let (begin, sign_in_lock) = (Sqlite::SQL.begin, Sqlite::SQL.hold_blocks);
-        Self { writer, reader, file, begin, sign_in_lock, by_transaction: false }
+        Self {
+            writer,
+            reader,
+            file: file.map(Arc::new),
+            begin,
+            sign_in_lock,
+            by_transaction: false,
+            advances: Batches::new(),
+            sign_ins: Batches::new(),
+        }
     }
 }
 
@@ -141,9 +152,10 @@ mod tests {
         for (sql, index) in [
             (Sqlite::SQL.ended_since, "USING COVERING INDEX dcr_sessions_by_end"),
             (Sqlite::SQL.session_view, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
-            (Sqlite::SQL.refresh, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
-            (Sqlite::SQL.redeem, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
+            (Sqlite::SQL.advance_many, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
             (Sqlite::SQL.find_connection, "(user_id=? AND software=?)"),
+            (Sqlite::SQL.plain_sign_ins, "(user_id=? AND software=?)"),
+            (Sqlite::SQL.plain_sign_ins, "USING INDEX dcr_sessions_by_connection"),
             (Sqlite::SQL.idle_sessions, "USING INDEX dcr_sessions_by_connection"),
             (Sqlite::SQL.not_ended_of_user, "USING INDEX dcr_sessions_by_user"),
             (Sqlite::SQL.not_ended_of_client, "USING INDEX dcr_sessions_by_client"),

@@ -1,8 +1,10 @@
 //! The store: connections, transactions, retries, and the reads. What writes several rows has a module of its own.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use dcr_core::record::{Event, FunnelCount, RequestRecord};
-use dcr_core::session::{Connection, ConnectionId, Generation, RequestId, Session, SessionId, User, UserId};
+use dcr_core::session::{Connection, ConnectionId, RequestId, Session, SessionId, User, UserId};
 use dcr_core::store::{
     Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
     Imported, PutClient, PutUpstreamToken, RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
@@ -11,13 +13,15 @@ use dcr_core::store::{
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 use sqlx::Pool;
 
+use crate::advance::Move;
+use crate::batch::Batches;
 use crate::dialect::Dialect;
 use crate::failure::{Failure, unavailable};
 use crate::file::DatabaseFile;
 use crate::held::Held;
 use crate::retry::retried;
 use crate::rows::{Columns, Value, Word, of_event, values};
-use crate::{clients, end, erase, import, record, sign_in};
+use crate::{advance, clients, end, erase, import, record, sign_in, sign_ins};
 
 /// A [`Store`] in an SQL database. Made by [`connect`](crate::connect) or by its own `open`.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub struct SqlStore<DB: Dialect> {
     /// Where single queries run; the same pool where that makes no difference.
     pub(crate) reader: Pool<DB>,
     /// The file that the database is, if it is one.
-    pub(crate) file: Option<DatabaseFile>,
+    pub(crate) file: Option<Arc<DatabaseFile>>,
     /// How transactions begin.
     pub(crate) begin: &'static str,
     /// The lock that a sign-in takes first: the dialect's `hold_blocks`, or a stricter one.
@@ -35,9 +39,28 @@ pub struct SqlStore<DB: Dialect> {
     /// Behind a proxy that gives a connection for a transaction at a time: nothing runs outside of one, and no statement
     /// stays prepared.
     pub(crate) by_transaction: bool,
+    /// The counters that wait to be moved together.
+    pub(crate) advances: Arc<Batches<Move>>,
+    /// The sign-ins that wait to be written together.
+    pub(crate) sign_ins: Arc<Batches<SignIn>>,
 }
 
 impl<DB: Dialect> SqlStore<DB> {
+    /// The same connections, for a task of their own.
+    pub(crate) fn share(&self) -> Self {
+        let Self { writer, reader, file, begin, sign_in_lock, by_transaction, advances, sign_ins } = self;
+        Self {
+            writer: writer.clone(),
+            reader: reader.clone(),
+            file: file.clone(),
+            begin,
+            sign_in_lock,
+            by_transaction: *by_transaction,
+            advances: Arc::clone(advances),
+            sign_ins: Arc::clone(sign_ins),
+        }
+    }
+
     /// Waits for what is running and closes every connection. From then on every method answers
     /// [`StoreError::Unavailable`].
     pub async fn close(&self) {
@@ -62,7 +85,7 @@ impl<DB: Dialect> SqlStore<DB> {
     }
 
     /// A connection for single statements.
-    async fn alone(&self, pool: &Pool<DB>) -> Result<Held<DB>, Failure> {
+    pub(crate) async fn alone(&self, pool: &Pool<DB>) -> Result<Held<DB>, Failure> {
         self.in_place()?;
         let mut connection = Held::of(pool, !self.by_transaction).await?;
         if self.by_transaction {
@@ -79,7 +102,10 @@ impl<DB: Dialect> SqlStore<DB> {
 #[async_trait]
 impl<DB: Dialect> Store for SqlStore<DB> {
     async fn sign_in(&self, sign_in: SignIn) -> Result<SignedIn, StoreError> {
-        retried!(sign_in::sign_in(self, &sign_in))
+        if DB::SQL.plain_sign_ins.is_empty() {
+            return retried!(sign_in::sign_in(self, &sign_in));
+        }
+        retried!(sign_ins::with_others(self, &sign_in))
     }
 
     async fn session(&self, id: SessionId) -> Result<Option<SessionView>, StoreError> {
@@ -87,11 +113,11 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn advance(&self, id: SessionId, advance: Advance) -> Result<Advanced, StoreError> {
-        retried!(self.compare_and_swap(id, advance))
+        retried!(advance::advance(self, id, advance))
     }
 
     async fn catch_up(&self, id: SessionId, catch_up: CatchUp) -> Result<Advanced, StoreError> {
-        retried!(self.bring_level(id, &catch_up))
+        retried!(advance::catch_up(self, id, &catch_up))
     }
 
     async fn revoke(&self, ending: Ending) -> Result<Vec<SessionId>, StoreError> {
@@ -353,58 +379,6 @@ impl<DB: Dialect> SqlStore<DB> {
         Ok(self.query(DB::SQL.session_view, values![&id], view).await?.pop())
     }
 
-    /// Reads the row, and moves the counter if it still stands where it was read: one statement, and all that two of them
-    /// at once can differ in. While the counter stands there and the session has not ended, nothing in the row changes,
-    /// so the row after it is known.
-    async fn compare_and_swap(&self, id: SessionId, advance: Advance) -> Result<Advanced, Failure> {
-        let Advance { from, now, expires_at, adopted_secret } = advance;
-        let mut connection = self.alone(&self.writer).await?;
-        let row = connection.fetch_one(DB::SQL.session, values![&id], Columns::session).await?;
-        let (mut session, next) = match (row, from.next()) {
-            (Some(session), Some(next)) if session.generation == from && session.is_alive(now) => (session, next),
-            (row, _) => return Ok(not_advanced(row, advance)),
-        };
-        let (sql, values) = if from == Generation::CODE {
-            (DB::SQL.redeem, values![next, now, expires_at, now, adopted_secret.as_ref(), &id, now])
-        } else {
-            (DB::SQL.refresh, values![next, now, expires_at, &id, from, now])
-        };
-        if connection.execute(sql, values).await.map_err(Failure::of_commit)? == 0 {
-            let row = connection.fetch_one(DB::SQL.session, values![&id], Columns::session).await?;
-            return Ok(not_advanced(row, advance));
-        }
-        connection.commit().await?;
-        if from == Generation::CODE {
-            (session.redeemed_at, session.adopted_secret) = (Some(now), adopted_secret);
-        }
-        (session.generation, session.advanced_at) = (next, now);
-        session.expires_at = expires_at.min(session.absolute_expires_at);
-        Ok(Advanced::Won(session))
-    }
-
-    /// Like [`Self::compare_and_swap`], from whatever generation the row has below the token's.
-    async fn bring_level(&self, id: SessionId, catch_up: &CatchUp) -> Result<Advanced, Failure> {
-        let CatchUp { presented, now, expires_at, adopted_secret, event } = catch_up;
-        let mut transaction = self.begin().await?;
-        let matched = match presented.next() {
-            Some(next) => {
-                let values = values![adopted_secret.as_ref(), next, *now, *expires_at, *now, &id, *presented, *now];
-                transaction.execute(DB::SQL.catch_up, values).await?
-            }
-            None => 0,
-        };
-        let row = transaction.fetch_one(DB::SQL.session, values![&id], Columns::session).await?;
-        if matched == 1 {
-            transaction.execute(DB::SQL.add_event, of_event(event)).await?;
-            transaction.commit().await?;
-        }
-        Ok(match row {
-            Some(session) if matched == 1 => Advanced::Won(session),
-            Some(session) if session.ended.is_none() && *now < session.absolute_expires_at => Advanced::Lost(session),
-            row => Advanced::Gone(row),
-        })
-    }
-
     async fn put_recovery(&self, until: Timestamp, event: &Event) -> Result<(), Failure> {
         let mut transaction = self.begin().await?;
         transaction.execute(DB::SQL.put_recovery, values![until]).await?;
@@ -460,12 +434,4 @@ fn with_their_aliases(rows: Vec<(Connection, Option<ClientId>)>) -> Vec<Connecti
         }
     }
     connections
-}
-
-/// What an [`Advance`] that moved nothing found.
-fn not_advanced(row: Option<Session>, advance: Advance) -> Advanced {
-    match row {
-        Some(session) if session.is_alive(advance.now) && session.generation != advance.from => Advanced::Lost(session),
-        row => Advanced::Gone(row),
-    }
 }

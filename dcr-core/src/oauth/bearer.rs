@@ -19,7 +19,9 @@ use crate::oauth::ScopeSet;
 use crate::oauth::challenge::{bearer_token, challenge};
 use crate::resource::ValidResource;
 use crate::seal::sha256;
-use crate::session::{AccessToken, ConnectionId, Principal, PrincipalInner, SessionId, TokenFault, User};
+use crate::session::{
+    AccessToken, ConnectionId, KnownSessions, Principal, PrincipalInner, SessionId, TokenFault, User,
+};
 use crate::store::StoreError;
 
 /// The feed is read at most this often.
@@ -46,6 +48,8 @@ pub(crate) struct Liveness {
     feed: Mutex<()>,
     times: RwLock<FeedTimes>,
     sessions: Cache<SessionId, SessionFacts>,
+    /// For the token endpoint.
+    pub(crate) known: KnownSessions,
     /// By SHA-256 of the token: the token itself is nowhere.
     verified: Cache<[u8; 32], Principal>,
 }
@@ -65,6 +69,7 @@ impl Liveness {
             feed: Mutex::new(()),
             times: RwLock::default(),
             sessions: Cache::new(CACHED),
+            known: KnownSessions::new(),
             verified: Cache::new(CACHED),
         }
     }
@@ -78,6 +83,7 @@ impl Liveness {
         for session in sessions {
             ended.insert(*session, at);
             self.sessions.invalidate(session);
+            self.known.forget(*session);
         }
     }
 

@@ -165,6 +165,7 @@ impl Inner {
                 if !self.is_pinned_still(transaction).await? {
                     return Err(self.came_too_late(&session).await?);
                 }
+                self.liveness.known.written(&session);
                 tracing::info!(
                     target: "dcr", step = "callback", user = %session.user, %connection, session = %session.id,
                     platform = %session.platform, provenance = session.provenance.as_str(), first, "signed in"

@@ -1,6 +1,7 @@
 //! The token endpoint (RFC 6749 sections 4.1.3 and 6): a code or a refresh token for the next generation, by one
 //! compare-and-swap. Everything is compared before anything moves. See the design's "exactly" section.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -16,7 +17,7 @@ use crate::http::Params;
 use crate::metrics;
 use crate::record::{Event, EventKind, Step};
 use crate::seal::b64;
-use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session, Subject};
+use crate::session::{AccessToken, AccessTokenClaims, Generation, GrantKind, GrantToken, Session, SessionId, Subject};
 use crate::store::{Advance, Advanced, CatchUp, Ending, EventQuery, Target};
 
 /// A complete and correct redemption that comes again is a double submit for this long, and a replay after it.
@@ -83,7 +84,7 @@ impl Inner {
         let Some(grant) = GrantToken::open(code, GrantKind::Code, &self.ring) else {
             return Err(self.no_such_grant(client, Reason::CodeInvalid).await?);
         };
-        let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
+        let session = self.session_at(grant.session, grant.generation).await?;
         *seen = Some(session.platform.clone());
         metrics::about(session.id);
         if client.id != session.client_id {
@@ -106,7 +107,7 @@ impl Inner {
             expires_at: self.next_expiry(&session, now),
             adopted_secret: secret,
         };
-        match self.store.advance(session.id, advance).await? {
+        match self.advance(session.id, advance).await? {
             Advanced::Won(session) => self.issue(&session, session.scope.clone(), now),
             Advanced::Lost(session) => Err(self.code_came_again(&session, now).await?),
             Advanced::Gone(Some(session)) if session.redeemed_at.is_some() => {
@@ -151,7 +152,7 @@ impl Inner {
         let Some(grant) = GrantToken::open(token, GrantKind::Refresh, &self.ring) else {
             return Err(self.no_such_grant(client, Reason::RefreshInvalid).await?);
         };
-        let session = self.store.session(grant.session).await?.ok_or(Reason::SessionOver)?.session;
+        let session = self.session_at(grant.session, grant.generation).await?;
         *seen = Some(session.platform.clone());
         metrics::about(session.id);
         if client.id != session.client_id {
@@ -188,20 +189,49 @@ impl Inner {
         if ahead {
             return self.ahead_of_its_row(&session, grant.generation, client, scope, now).await;
         }
-        self.rotate(&session, grant.generation, scope, now).await
+        match self.rotate(&session, grant.generation, now).await? {
+            // The row is older than what was known of it here.
+            Advanced::Lost(session) if grant.generation > session.generation => {
+                self.ahead_of_its_row(&session, grant.generation, client, scope, now).await
+            }
+            rotated => self.rotated(rotated, grant.generation, scope, now).await,
+        }
+    }
+
+    /// The session, to be advanced from this generation next: as it was seen here last, if it stood there and was alive;
+    /// else its row.
+    async fn session_at(&self, id: SessionId, generation: Generation) -> Result<Arc<Session>, Refusal> {
+        if let Some(known) = self.liveness.known.at(id, generation, self.clock.now()) {
+            return Ok(known);
+        }
+        Ok(Arc::new(self.store.session(id).await?.ok_or(Reason::SessionOver)?.session))
+    }
+
+    /// The compare-and-swap.
+    async fn advance(&self, id: SessionId, advance: Advance) -> Result<Advanced, Refusal> {
+        let advanced = self.store.advance(id, advance).await;
+        match &advanced {
+            Ok(Advanced::Won(session)) => self.liveness.known.written(session),
+            _ => self.liveness.known.forget(id),
+        }
+        Ok(advanced?)
     }
 
     /// The swap of one generation for the next.
-    async fn rotate(
+    async fn rotate(&self, session: &Session, presented: Generation, now: Timestamp) -> Result<Advanced, Refusal> {
+        let expires_at = self.next_expiry(session, now);
+        self.advance(session.id, Advance { from: presented, now, expires_at, adopted_secret: None }).await
+    }
+
+    /// The answer after it.
+    async fn rotated(
         &self,
-        session: &Session,
+        rotated: Advanced,
         presented: Generation,
         scope: ScopeSet,
         now: Timestamp,
     ) -> Result<TokenResponse, Refusal> {
-        let advance =
-            Advance { from: presented, now, expires_at: self.next_expiry(session, now), adopted_secret: None };
-        match self.store.advance(session.id, advance).await? {
+        match rotated {
             Advanced::Won(session) => self.issue(&session, scope, now),
             Advanced::Lost(session) => self.superseded(&session, presented, scope, now).await,
             Advanced::Gone(_) => Err(Reason::SessionOver.into()),
@@ -238,7 +268,10 @@ impl Inner {
                 self.issue(&session, scope, now)
             }
             // Another request of this session brought it level meanwhile, or further.
-            Advanced::Lost(session) => self.rotate(&session, presented, scope, now).await,
+            Advanced::Lost(session) => {
+                let rotated = self.rotate(&session, presented, now).await?;
+                self.rotated(rotated, presented, scope, now).await
+            }
             Advanced::Gone(_) => Err(Reason::SessionOver.into()),
         }
     }

@@ -6,6 +6,7 @@
 mod access_token;
 mod grant;
 mod ids;
+mod known;
 mod principal;
 mod records;
 
@@ -13,6 +14,7 @@ pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, Subject, Tok
 pub(crate) use self::grant::{GrantKind, GrantToken};
 pub use self::ids::{ConnectionId, EventId, NotAnId, RequestId, SessionId, UserId};
 pub(crate) use self::ids::{MACHINE_ID_PREFIX, USER_ID_PREFIX};
+pub(crate) use self::known::KnownSessions;
 pub(crate) use self::principal::Inner as PrincipalInner;
 pub use self::principal::Principal;
 pub use self::records::{Connection, Generation, Session, SessionEnd, User};

@@ -135,6 +135,8 @@ impl Dialect for MySql {
         ..ALIKE
     };
 
+    const RETURNING: bool = false;
+
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
 
     fn fault(error: &dyn DatabaseError) -> Fault {

@@ -162,12 +162,26 @@ impl Dialect for Postgres {
             ", user_id, issuer, tenant, object_id, name, email, member_of, roles FROM dcr_sessions JOIN dcr_users USING (user_id) \
              WHERE session_id = $1"
         ),
-        redeem: "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
+        redeem: concat!(
+            "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
              expires_at = LEAST($3, absolute_expires_at), redeemed_at = $4, adopted_secret = $5 \
-             WHERE session_id = $6 AND generation = 0 AND ended_at IS NULL AND expires_at > $7",
-        refresh: "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
+             WHERE session_id = $6 AND generation = 0 AND ended_at IS NULL AND expires_at > $7 RETURNING ",
+            session_columns!()
+        ),
+        refresh: concat!(
+            "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
              expires_at = LEAST($3, absolute_expires_at) \
-             WHERE session_id = $4 AND generation = $5 AND ended_at IS NULL AND expires_at > $6",
+             WHERE session_id = $4 AND generation = $5 AND ended_at IS NULL AND expires_at > $6 RETURNING ",
+            session_columns!()
+        ),
+        advance_many: "",
+        plain_sign_ins: "",
+        put_users: "",
+        put_connections: "",
+        add_sessions: "",
+        put_aliases: "",
+        add_events: "",
+        put_upstream_tokens: "",
         catch_up: "UPDATE dcr_sessions SET \
              adopted_secret = CASE WHEN generation = 0 THEN $1 ELSE adopted_secret END, generation = $2, \
              advanced_at = $3, expires_at = LEAST($4, absolute_expires_at), redeemed_at = COALESCE(redeemed_at, $5) \
@@ -338,6 +352,8 @@ impl Dialect for Postgres {
         server_time: "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)",
         sweepable: "SELECT COUNT(*) FROM dcr_sessions WHERE expires_at < $1 OR ended_at < $2",
     };
+
+    const RETURNING: bool = true;
 
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
 

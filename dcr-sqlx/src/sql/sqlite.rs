@@ -6,7 +6,7 @@ use sqlx::Sqlite;
 use sqlx::error::DatabaseError;
 
 use super::question_marks::ALIKE;
-use super::{not_asked_for, user_columns, users};
+use super::{event_columns, not_asked_for, not_imported, session_columns, user_columns, users};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The sessions of a target that have not ended.
@@ -30,26 +30,176 @@ macro_rules! sweep {
     };
 }
 
+/// The n-th value of a row of [`crate::json`]: an integer.
+macro_rules! int {
+    ($n:literal) => {
+        concat!("value ->> ", $n)
+    };
+}
+
+/// Bytes.
+macro_rules! bytes {
+    ($n:literal) => {
+        concat!("unhex(value ->> ", $n, ")")
+    };
+}
+
+/// A word or a text.
+macro_rules! text {
+    ($n:literal) => {
+        concat!("CAST(unhex(value ->> ", $n, ") AS TEXT)")
+    };
+}
+
+/// Inserts a row for each of the array.
+macro_rules! insert_all {
+    ($table:literal, $columns:expr, [$first:expr $(, $value:expr)*] $(, $conflict:expr)?) => {
+        concat!(
+            "INSERT INTO ", $table, " (", $columns, ") SELECT ", $first, $(", ", $value,)*
+            // What follows an `ON` of `SELECT` would be read as that of a join.
+            " FROM json_each(?) WHERE true" $(, " ON CONFLICT ", $conflict)?
+        )
+    };
+}
+
+/// What a sign-in brings up to date.
+macro_rules! user_changes {
+    () => {
+        "(user_id) DO UPDATE SET name = excluded.name, email = excluded.email, member_of = excluded.member_of, \
+         roles = excluded.roles"
+    };
+}
+
 impl Dialect for Sqlite {
     const SQL: Statements = Statements {
         // The one lock is taken at once, so that no other transaction writes until this one ends. Two that read first and
         // write later would refuse each other.
         begin: "BEGIN IMMEDIATE",
 
-        put_user: "INSERT INTO dcr_users (user_id, issuer, tenant, object_id, name, email, member_of, roles) VALUES (?, ?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (user_id) DO UPDATE SET name = excluded.name, email = excluded.email, \
-             member_of = excluded.member_of, roles = excluded.roles",
+        put_user: concat!(
+            "INSERT INTO dcr_users (",
+            user_columns!(),
+            ") VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT ",
+            user_changes!()
+        ),
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
         put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
              ON CONFLICT (connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at",
 
-        redeem: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at), \
-             redeemed_at = ?, adopted_secret = ? \
-             WHERE session_id = ? AND generation = 0 AND ended_at IS NULL AND expires_at > ?",
-        refresh: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at) \
-             WHERE session_id = ? AND generation = ? AND ended_at IS NULL AND expires_at > ?",
+        plain_sign_ins: concat!(
+            "WITH a AS MATERIALIZED (SELECT key AS n, ",
+            text!(0),
+            " AS user_id, ",
+            bytes!(1),
+            " AS software, ",
+            bytes!(2),
+            " AS session_id, ",
+            bytes!(3),
+            " AS client_id, ",
+            bytes!(4),
+            " AS platform, ",
+            int!(5),
+            " AS now, ",
+            int!(6),
+            " AS sessions, ",
+            int!(7),
+            " AS aliases FROM json_each(?)) \
+             SELECT a.n, c.connection_id FROM a \
+             LEFT JOIN dcr_connections AS c ON c.user_id = a.user_id AND c.software = a.software \
+             WHERE NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.session_id = a.session_id) \
+             AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'user' AND target = CAST(a.user_id AS BLOB)) \
+             AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'connection' AND target = c.connection_id) \
+             AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'client_id' AND target = a.client_id) \
+             AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'platform' AND target = a.platform) \
+             AND (SELECT COUNT(*) FROM dcr_sessions AS s WHERE s.connection_id = c.connection_id \
+             AND s.ended_at IS NULL AND s.expires_at > a.now) < a.sessions \
+             AND (SELECT COUNT(*) FROM dcr_aliases WHERE dcr_aliases.connection_id = c.connection_id \
+             AND dcr_aliases.client_id <> a.client_id AND ",
+            not_imported!(),
+            ") < a.aliases"
+        ),
+        put_users: insert_all!(
+            "dcr_users",
+            user_columns!(),
+            [text!(0), text!(1), text!(2), text!(3), text!(4), text!(5), text!(6), text!(7)],
+            user_changes!()
+        ),
+        put_connections: insert_all!(
+            "dcr_connections",
+            "connection_id, user_id, software, platform, created_at, last_sign_in_at",
+            [bytes!(0), text!(1), bytes!(2), bytes!(3), int!(4), int!(5)],
+            "(user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at"
+        ),
+        add_sessions: insert_all!(
+            "dcr_sessions",
+            session_columns!(),
+            [
+                bytes!(0),
+                bytes!(1),
+                text!(2),
+                bytes!(3),
+                text!(4),
+                bytes!(5),
+                text!(6),
+                bytes!(7),
+                bytes!(8),
+                text!(9),
+                text!(10),
+                text!(11),
+                int!(12),
+                int!(13),
+                int!(14),
+                int!(15),
+                int!(16),
+                int!(17),
+                int!(18),
+                int!(19),
+                text!(20)
+            ]
+        ),
+        put_aliases: insert_all!(
+            "dcr_aliases",
+            "connection_id, client_id, first_used_at, last_used_at",
+            [bytes!(0), bytes!(1), int!(2), int!(3)],
+            "(connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at"
+        ),
+        add_events: insert_all!(
+            "dcr_events",
+            event_columns!(),
+            [
+                bytes!(0),
+                int!(1),
+                text!(2),
+                text!(3),
+                text!(4),
+                bytes!(5),
+                bytes!(6),
+                bytes!(7),
+                bytes!(8),
+                text!(9),
+                text!(10)
+            ]
+        ),
+        put_upstream_tokens: insert_all!(
+            "dcr_upstream_tokens",
+            "user_id, grant_id, sealed, version, refreshed_at, leased_until",
+            [text!(0), bytes!(1), bytes!(2), bytes!(3), int!(4), "0"],
+            "(user_id, grant_id) DO UPDATE SET sealed = excluded.sealed, version = excluded.version, \
+             leased_until = 0, refreshed_at = excluded.refreshed_at"
+        ),
+        advance_many: concat!(
+            "UPDATE dcr_sessions SET generation = a.later, advanced_at = a.now, \
+             expires_at = min(a.until, dcr_sessions.absolute_expires_at), \
+             redeemed_at = CASE a.earlier WHEN 0 THEN a.now ELSE dcr_sessions.redeemed_at END, \
+             adopted_secret = CASE a.earlier WHEN 0 THEN a.secret ELSE dcr_sessions.adopted_secret END \
+             FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS earlier, value ->> 2 AS later, value ->> 3 AS now, \
+             value ->> 4 AS until, unhex(value ->> 5) AS secret FROM json_each(?)) AS a \
+             WHERE dcr_sessions.session_id = a.id AND dcr_sessions.generation = a.earlier \
+             AND dcr_sessions.ended_at IS NULL AND dcr_sessions.expires_at > a.now RETURNING ",
+            session_columns!()
+        ),
         catch_up: "UPDATE dcr_sessions SET adopted_secret = CASE WHEN generation = 0 THEN ? ELSE adopted_secret END, \
              generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at), \
              redeemed_at = COALESCE(redeemed_at, ?) \
@@ -117,6 +267,8 @@ impl Dialect for Sqlite {
         server_time: "SELECT CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
         ..ALIKE
     };
+
+    const RETURNING: bool = true;
 
     const DEADLINE: Option<Duration> = None;
 
