@@ -228,7 +228,7 @@ statements! {
 
     /// Of several sign-ins, those that are plain: number and connection, null for one that has to be made. The session id is
     /// new, nothing of it is blocked, and no session or alias is one too many. They are a JSON array (see [`crate::json`]) of:
-    /// user, software, session, client id, platform, time, and the most sessions and aliases. Empty, and so the next ones,
+    /// user, software, session, client id, platform, time, the most sessions and aliases, and the id of a new connection. Empty, and so the next ones,
     /// where sign-ins write side by side.
     plain_sign_ins,
     /// `put_user` for each row of a JSON array.

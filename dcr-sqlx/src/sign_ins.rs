@@ -92,10 +92,11 @@ async fn plain<DB: Dialect>(store: &SqlStore<DB>, many: &[SignIn]) -> Result<Vec
 
 /// What becomes of those that are plain, if what they write is written.
 async fn look_up<DB: Dialect>(db: &mut Held<DB>, many: &[SignIn]) -> Result<Vec<Option<SignedIn>>, Failure> {
-    let asked = many.iter().map(|SignIn { user, software, session, max_sessions, max_aliases, now, .. }| {
+    let asked = many.iter().map(|one| {
         let most = |most: usize| u32::try_from(most.max(1)).unwrap_or(u32::MAX);
+        let SignIn { user, software, session, now, .. } = one;
         let mut row = values![&user.id, software, &session.id, &session.client_id, &session.platform, *now];
-        row.extend(values![most(*max_sessions), most(*max_aliases)]);
+        row.extend(values![most(one.max_sessions), most(one.max_aliases), &one.new_connection]);
         row
     });
     let asked = json::array(asked);

@@ -105,12 +105,15 @@ impl Dialect for Sqlite {
             int!(6),
             " AS sessions, ",
             int!(7),
-            " AS aliases FROM json_each(?)) \
+            " AS aliases, ",
+            bytes!(8),
+            " AS new_connection FROM json_each(?)) \
              SELECT a.n, c.connection_id FROM a \
              LEFT JOIN dcr_connections AS c ON c.user_id = a.user_id AND c.software = a.software \
              WHERE NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.session_id = a.session_id) \
              AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'user' AND target = CAST(a.user_id AS BLOB)) \
-             AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'connection' AND target = c.connection_id) \
+             AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'connection' \
+             AND target = COALESCE(c.connection_id, a.new_connection)) \
              AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'client_id' AND target = a.client_id) \
              AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'platform' AND target = a.platform) \
              AND (SELECT COUNT(*) FROM dcr_sessions AS s WHERE s.connection_id = c.connection_id \
