@@ -110,6 +110,7 @@ mod held;
 mod import;
 #[cfg(feature = "cli")]
 mod inspect;
+mod listing;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;
