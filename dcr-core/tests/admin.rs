@@ -203,6 +203,96 @@ async fn from_a_person_to_connections_sessions_and_events() {
     assert_eq!(read(&world, "events?reason=never").await["items"], json!([]));
 }
 
+#[tokio::test]
+async fn events_are_found_by_who_did_it_and_why() {
+    let world = world().await;
+    let (ada, bob) = people(&world).await;
+    for (user, reason) in [(&ada, "left"), (&bob, "left"), (&bob, "again")] {
+        done(&world, &format!("users/{user}/revoke"), &json!({ "reason": reason })).await;
+    }
+    let count = |page: &Value| page["items"].as_array().unwrap().len();
+    assert_eq!(count(&read(&world, "events?actor=admin_token").await), 2, "the third had nothing to end");
+    assert_eq!(count(&read(&world, &format!("events?actor=admin_token&user_id={ada}")).await), 1);
+    assert_eq!(count(&read(&world, "events?actor=person").await), 3);
+    assert_eq!(count(&read(&world, "events?reason=left").await), 2);
+    assert_eq!(count(&read(&world, &format!("events?actor=admin%3A{ada}")).await), 0);
+    let lines = text(&get(&world, "events.jsonl?actor=admin_token&limit=1").await);
+    assert!(lines.contains("\"actor\":\"admin_token\""), "{lines}");
+    for wrong in ["events?actor=ada", "events?actor=Person", "events?actor=admin", "events?actor="] {
+        assert_problem(&get(&world, wrong).await, 400, "parameter");
+    }
+    assert_problem(&get(&world, &format!("users/{ada}/timeline?actor=person")).await, 400, "parameter");
+}
+
+#[tokio::test]
+async fn client_ids_and_platforms_say_how_many_people_and_sessions_they_have() {
+    let world = world().await;
+    let (ada, bob) = people(&world).await;
+    let pin = json!({ "client_id": "portal", "redirect_uris": ["https://portal.example/cb"] });
+    done(&world, "client-ids/pin", &json!({ "client": pin, "reason": "wanted" })).await;
+    let shared = read(&world, &format!("users/{bob}/connections")).await["items"][0]["client_ids"][0].clone();
+    let all = read(&world, "client-ids").await["items"].clone();
+    let all = all.as_array().unwrap();
+    assert_eq!(all.len(), 3, "two that people use, and one that is pinned");
+    let of = |id: &str| {
+        let one = all.iter().find(|one| one["client_id"] == id).unwrap();
+        (
+            one["people"].as_u64().unwrap(),
+            one["live_sessions"].as_u64().unwrap(),
+            one["row"].as_str().unwrap().to_owned(),
+        )
+    };
+    assert_eq!(of(shared.as_str().unwrap()), (2, 2, "none".to_owned()));
+    assert_eq!(of("portal"), (0, 0, "pinned".to_owned()));
+    done(&world, &format!("users/{ada}/revoke"), &json!({ "reason": "left" })).await;
+    let query = encode(&[("client_id", shared.as_str().unwrap())]);
+    let one = read(&world, &format!("client-ids?{query}")).await["items"][0].clone();
+    assert_eq!((&one["people"], &one["live_sessions"], &one["blocked"]), (&json!(2), &json!(1), &json!(false)));
+    let none = read(&world, "client-ids?client_id=nobodys").await["items"][0].clone();
+    assert_eq!((&none["people"], &none["row"]), (&json!(0), &json!("none")));
+
+    let platforms = read(&world, "platforms").await;
+    let of = |name: &str| platforms["items"].as_array().unwrap().iter().find(|one| one["platform"] == name).cloned();
+    let expected = json!({
+        "platform": "claude-web", "people": 2, "connections": 2, "live_sessions": 1, "blocked": false,
+    });
+    assert_eq!(of("claude-web"), Some(expected));
+    assert_eq!(of("loopback").unwrap()["live_sessions"], 0);
+    assert_eq!(of("other").unwrap()["people"], 0);
+}
+
+#[tokio::test]
+async fn what_is_blocked_is_listed() {
+    let world = world().await;
+    let (ada, _) = people(&world).await;
+    assert_eq!(read(&world, "blocks").await, json!({ "items": [] }));
+    let connection = read(&world, &format!("users/{ada}/connections")).await["items"][0]["connection_id"].clone();
+    let why = json!({ "reason": "incident" });
+    done(&world, &format!("users/{ada}/block"), &why).await;
+    done(&world, &format!("connections/{}/block", connection.as_str().unwrap()), &why).await;
+    done(&world, "client-ids/block", &json!({ "client_id": "a/b+c", "reason": "incident" })).await;
+    for platform in ["cursor", "listed-no-longer"] {
+        done(&world, "platforms/block", &json!({ "platform": platform, "reason": "incident" })).await;
+    }
+    let all = json!([
+        { "kind": "client_id", "target": "a/b+c" },
+        { "kind": "connection", "target": connection },
+        { "kind": "platform", "target": "cursor" },
+        { "kind": "platform", "target": "listed-no-longer" },
+        { "kind": "user", "target": ada },
+    ]);
+    assert_eq!(read(&world, "blocks").await["items"], all);
+    assert_eq!(read(&world, "blocks?kind=user").await["items"], json!([{ "kind": "user", "target": ada }]));
+    for wrong in ["blocks?kind=session", "blocks?kind=", "blocks?q=a"] {
+        assert_problem(&get(&world, wrong).await, 400, "parameter");
+    }
+    let platforms = read(&world, "platforms").await["items"].clone();
+    let blocked: Vec<_> = platforms.as_array().unwrap().iter().filter(|one| one["blocked"] == true).collect();
+    assert_eq!((blocked.len(), &blocked[0]["platform"]), (1, &json!("cursor")));
+    done(&world, "client-ids/unblock", &json!({ "client_id": "a/b+c", "reason": "over" })).await;
+    assert_eq!(read(&world, "blocks?kind=client_id").await["items"], json!([]));
+}
+
 /// Seven requests of a person, and one of somebody else.
 async fn keep_requests(world: &World, user: &str) {
     let request = |n: u8, user: &str| RequestRecord {
@@ -262,7 +352,14 @@ async fn op_03_pages_are_clamped_and_cursors_lead_through_all_of_a_list() {
     let timeline = format!("users/{ada}/timeline");
     let requests = format!("users/{ada}/requests");
     keep_requests(&world, &ada).await;
-    for list in ["users", "users?q=person", "events", "client-ids", "funnel", &sessions, &timeline, &requests] {
+    for n in 0..4 {
+        let platform = json!({ "platform": format!("platform-{n}"), "reason": "a test" });
+        done(&world, "platforms/block", &platform).await;
+        done(&world, "client-ids/block", &json!({ "client_id": format!("client-{n}"), "reason": "a test" })).await;
+    }
+    let lists =
+        ["users", "users?q=person", "events", "client-ids", "blocks", "funnel", &sessions, &timeline, &requests];
+    for list in lists {
         let joint = if list.contains('?') { '&' } else { '?' };
         let all = read(&world, &format!("{list}{joint}limit=9999")).await["items"].clone();
         assert!(all.as_array().unwrap().len() >= 5, "{list}: {all}");

@@ -5,9 +5,9 @@ mod support;
 use bytes::Bytes;
 use dcr_core::record::{Actor, Event, EventKind, RequestRecord};
 use dcr_core::session::{RequestId, SessionId, UserId};
-use dcr_core::store::{EventQuery, Store as _};
+use dcr_core::store::{EventQuery, Store as _, Target};
 use dcr_core::testing::Person;
-use dcr_core::{AdminAccess, AdminPeople, Clock as _, PlatformList};
+use dcr_core::{AdminAccess, AdminPeople, ClientId, Clock as _, Platform, PlatformList};
 use http::{Response, StatusCode};
 
 use crate::support::*;
@@ -165,6 +165,15 @@ async fn every_page_is_well_formed_in_every_language_whatever_names_say() {
         address: None,
     };
     console.world.test.memory().add_requests(&[request]).await.unwrap();
+    let blocks = [
+        Target::User(evil.clone()),
+        Target::ClientId(ClientId::new("<script>alert(1)</script>\"'&").unwrap()),
+        Target::Platform(Platform::named("<i>\"")),
+        Target::Connection(console.world.test.memory().connections_of(&bob).await.unwrap()[0].id),
+    ];
+    for target in blocks {
+        console.world.engine.operator().block(&target, "a test").await.unwrap();
+    }
     let places = [
         String::new(),
         "?range=24h".to_owned(),
@@ -178,9 +187,12 @@ async fn every_page_is_well_formed_in_every_language_whatever_names_say() {
         "clients".to_owned(),
         format!("clients?client_id={client}"),
         "clients?client_id=%3Cscript%3E%22".to_owned(),
+        "blocks".to_owned(),
+        "blocks?kind=platform&done=unblocked".to_owned(),
         "events".to_owned(),
         "events?kind=signed_in&reason=&since=2020-01-01T00%3A00&until=".to_owned(),
         "events?reason=%22%3E%3Cscript%3E".to_owned(),
+        "events?actor=admin_token".to_owned(),
         "references?reference=%3Cscript%3E".to_owned(),
         "references".to_owned(),
         "health".to_owned(),
@@ -449,6 +461,58 @@ async fn clients_are_pinned_blocked_and_unpinned_and_platforms_blocked() {
 }
 
 #[tokio::test]
+async fn clients_and_platforms_are_listed_with_how_many_use_them() {
+    let mut console = Console::new().await;
+    let client = console.world.public_client(&[P]).await;
+    for name in ["Bob", "Eve"] {
+        console.world.sign_in(&client, P, name).await;
+    }
+    console.world.sign_in(&client, P, "Bob").await;
+    let page = console.page("clients").await;
+    let numbers = "</td><td class=\"num\">2</td><td class=\"num\">3</td></tr>";
+    assert!(page.contains(&format!("client_id={client}")) && page.contains(numbers), "{page}");
+    let platform = "<code class=\"soft\">claude-web</code></th><td class=\"num\">2</td><td class=\"num\">3</td>";
+    assert!(page.contains(platform), "{page}");
+    let one = console.page(&format!("clients?client_id={client}")).await;
+    assert!(one.contains("<dt>Live sessions</dt><dd>3</dd>") && one.contains("<dt>People</dt><dd>2"), "{one}");
+}
+
+#[tokio::test]
+async fn blocks_are_listed_and_lifted() {
+    let mut console = Console::new().await;
+    let client = console.world.public_client(&[P]).await;
+    console.world.sign_in(&client, P, "Bob").await;
+    let person = format!("people/{}", user("bob"));
+    assert!(console.page("blocks").await.contains("Nothing is blocked."));
+    console.change(&person, &[("act", "block"), ("reason", "left")]).await;
+    console.change("clients", &[("act", "block"), ("client_id", "a~b"), ("reason", "leaked")]).await;
+    let page = console.page("blocks").await;
+    let (of_bob, of_client) = (format!("unblock user {}", user("bob")), "unblock client_id a~b");
+    assert!(
+        page.contains(&format!("value=\"{of_bob}\"")) && page.contains(&format!("value=\"{of_client}\"")),
+        "{page}"
+    );
+    assert!(page.contains(&format!("events?user_id={}&#38;kind=blocked", user("bob"))), "{page}");
+    let of_kind = console.page("blocks?kind=user").await;
+    assert!(of_kind.contains(&of_bob) && !of_kind.contains(of_client), "{of_kind}");
+    for wrong in
+        ["unblock", "unblock user", "unblock user ada", "block user x", "unblock session x", "revoke platform cursor"]
+    {
+        let refused = console.post("blocks", &[("act", wrong), ("reason", "x")]).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{wrong}");
+    }
+    assert_eq!(console.post("blocks", &[("act", of_client)]).await.status(), StatusCode::BAD_REQUEST, "no reason");
+    let page = console.change("blocks", &[("act", of_client), ("reason", "found again")]).await;
+    assert!(!page.contains(of_client) && page.contains("role=\"status\""), "{page}");
+    console.change("blocks", &[("act", &of_bob), ("reason", "came back")]).await;
+    assert!(console.page("blocks").await.contains("Nothing is blocked."));
+    let lifted = console.events(EventKind::Unblocked).await;
+    assert!(lifted.len() == 2 && lifted.iter().all(|event| event.actor == Actor::Admin(user("ada"))), "{lifted:?}");
+    let mine = console.page(&format!("events?actor=admin%3A{}&kind=unblocked", user("ada"))).await;
+    assert_eq!(mine.matches("<tr id=\"evt_").count(), 2, "{mine}");
+}
+
+#[tokio::test]
 async fn the_overview_names_the_step_that_loses_most_and_why() {
     let mut console = Console::new().await;
     let client = console.world.public_client(&[P]).await;
@@ -482,7 +546,7 @@ async fn a_reference_that_a_page_showed_is_looked_up_whoever_wrote_it_down() {
 async fn a_store_that_does_not_answer_is_a_page_and_never_an_empty_list() {
     let mut console = Console::new().await;
     console.world.test.memory().fail(true);
-    for place in ["", "people", "events", "clients"] {
+    for place in ["", "people", "events", "clients", "blocks"] {
         let page = console.get(place).await;
         assert_eq!(page.status(), StatusCode::SERVICE_UNAVAILABLE, "{place}");
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use dcr_core::record::{Event, EventKind};
+use dcr_core::record::{Event, EventKind, FunnelCount, Step};
 use dcr_core::session::EventId;
 use dcr_core::store::conformance::{Route, Routed};
-use dcr_core::store::{Ending, EventQuery, MemoryStore, PutClient, Store, StoreError, Target};
+use dcr_core::store::{Ending, EventQuery, FunnelQuery, MemoryStore, PutClient, Store, StoreError, Target};
 use dcr_core::{AuthMethod, ClientId, ConfigError, DocumentPolicy, PreRegistered, ScopeSet, StoredClient, Timestamp};
 use http::{Response, StatusCode};
 
@@ -80,6 +80,21 @@ async fn an_approval_is_remembered_for_the_same_request_of_the_same_person() {
     let code = query_of(&location(&back))["code"].clone();
     tokens(&world.token(&redemption(PORTAL, REDIRECT, &code)).await);
     assert_eq!(world.engine.store().counts().await.unwrap().connections, 1);
+}
+
+/// In the funnel nobody is lost where nobody was asked.
+#[tokio::test]
+async fn an_approval_that_is_remembered_counts_as_one_that_was_given() {
+    let world = remembering().await;
+    let mut browser = approved(&world, "Ada").await;
+    let straight = click(&world, &mut browser, &request_for(PORTAL, REDIRECT)).await;
+    let upstream = query_of(&location(&straight));
+    world.callback(&mut browser, &upstream["state"], "Ada").await;
+    world.engine.flush().await.unwrap();
+    let counts = world.engine.store().funnel(&FunnelQuery { limit: 100, ..FunnelQuery::default() }).await.unwrap();
+    let came = |step: Step| counts.iter().filter(|count| count.step == step).map(|count| count.count).sum::<u64>();
+    assert_eq!([Step::Authorize, Step::Consent, Step::SignIn].map(came), [2, 2, 2]);
+    assert!(counts.iter().all(|count| count.outcome == FunnelCount::OK), "{counts:?}");
 }
 
 #[tokio::test]

@@ -292,6 +292,8 @@ statements! {
     unblock,
     /// One row if there is this block.
     is_blocked,
+    /// Blocks after one, of a kind if it is given.
+    blocks,
 
     /// A user's connections, a row for each alias.
     connections_of,
@@ -302,7 +304,7 @@ statements! {
     /// Row counts.
     counts,
     /// Events of a span of time that fit everything that is given: user, session, connection, client id, platform, kind,
-    /// reason and reference, in this order, each null for all.
+    /// reason, reference and actor, in this order, each null for all.
     events,
     /// The same of a user, who is given once more, after the times: so that their index is read.
     events_of_user,
@@ -314,6 +316,10 @@ statements! {
     events_of_client,
     /// Of a reference.
     events_of_reference,
+    /// Of an actor; not of the people themselves.
+    events_of_actor,
+    /// Of a reason that is not empty.
+    events_of_reason,
 
     /// A user's sessions, and when they ended: locked until this transaction is over.
     sessions_to_erase,
@@ -325,7 +331,7 @@ statements! {
     erase_events_of_sessions,
     /// On those of a user's connections.
     erase_events_of_connections,
-    /// Puts another actor in the place of one.
+    /// Puts another actor in the place of one; not of the people themselves.
     erase_actor,
     /// Deletes a user's sessions.
     erase_sessions,
@@ -344,6 +350,8 @@ statements! {
     add_count,
     /// Funnel counts after one.
     funnel,
+    /// Sums of funnel counts by pieces of time: when they begin, how long they are, and the whole.
+    funnel_sums,
     /// Deletes some events of before a time.
     sweep_events,
     /// Deletes some funnel counts of hours before a time.
@@ -429,6 +437,12 @@ statements! {
     census,
     /// The users with the most live sessions.
     busiest,
+    /// Client ids that connections have, after one: their people, the sessions that are live, whether they were imported.
+    client_uses,
+    /// The same of one.
+    client_use,
+    /// Platforms: people and connections, and in further rows the sessions that are live.
+    platform_uses,
 
     /// Deletes some sessions that lapsed before a time.
     sweep_lapsed,

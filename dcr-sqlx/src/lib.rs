@@ -113,6 +113,7 @@ mod import;
 #[cfg(feature = "cli")]
 mod inspect;
 mod json;
+mod listing;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;

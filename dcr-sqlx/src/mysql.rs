@@ -127,7 +127,7 @@ async fn migrate(connection: &mut MySqlConnection, tables: Tables) -> Result<(),
     let ours = || {
         migrations!(
             "mysql": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record",
-            6 "0006_membership", 7 "0007_requests"
+            6 "0006_membership", 7 "0007_requests", 8 "0008_listing"
         )
     };
     match tables {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dcr_core::Timestamp;
-use dcr_core::record::{FunnelCount, RequestRecord};
+use dcr_core::record::{Actor, FunnelCount, RequestRecord};
 use dcr_core::session::{EventId, RequestId};
 use dcr_core::store::{EventQuery, FunnelQuery, RequestQuery, RequestsOf};
 
@@ -24,6 +24,7 @@ pub(crate) fn events<DB: Dialect>(query: &EventQuery) -> (&'static str, Vec<Valu
         platform,
         kind,
         reason,
+        actor,
         reference,
         since,
         until,
@@ -42,6 +43,7 @@ pub(crate) fn events<DB: Dialect>(query: &EventQuery) -> (&'static str, Vec<Valu
         kind.map(|kind| Word(kind.as_str())),
         reason.as_ref(),
         reference.as_ref(),
+        actor.as_ref(),
         since.unwrap_or(BEGINNING_OF_TIME),
         latest,
         before,
@@ -54,12 +56,20 @@ pub(crate) fn events<DB: Dialect>(query: &EventQuery) -> (&'static str, Vec<Valu
         (sql.events_of_connection, connection.as_ref().map(Value::from)),
         (sql.events_of_user, user.as_ref().map(Value::from)),
         (sql.events_of_client, client_id.as_ref().map(Value::from)),
+        // Their indexes have neither the events that people bring about themselves nor those that need no reason: of these
+        // there are so many that going back in time finds them soon.
+        (sql.events_of_actor, actor.as_ref().filter(|actor| is_indexed(actor)).map(Value::from)),
+        (sql.events_of_reason, reason.as_ref().filter(|reason| !reason.is_empty()).map(Value::from)),
     ];
     let chosen = indexed.into_iter().find_map(|(sql, key)| Some((sql, key?)));
     let (sql, key) = chosen.map_or((sql.events, None), |(sql, key)| (sql, Some(key)));
     values.extend(key);
     values.push(Value::from((*limit).clamp(1, 1_000)));
     (sql, values)
+}
+
+fn is_indexed(actor: &Actor) -> bool {
+    !matches!(actor, Actor::Unknown | Actor::Person)
 }
 
 /// The values of `funnel`.

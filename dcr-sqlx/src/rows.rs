@@ -6,7 +6,7 @@ use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Reference, RequestR
 use dcr_core::session::{
     Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionEnd, SessionId, User, UserId,
 };
-use dcr_core::store::{Revocation, StoreError, StoredUpstreamToken};
+use dcr_core::store::{BlockKind, Revocation, StoreError, StoredUpstreamToken, Target};
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{
     AuthMethod, ClientId, ImportedClient, Platform, Provenance, ScopeSet, Secret, SoftwareKey, StoredClient, Timestamp,
@@ -176,7 +176,7 @@ impl<DB: Dialect> Columns<DB> {
         self.fits(ClientId::new(value).ok())
     }
 
-    fn platform(&mut self) -> Result<Platform, Failure> {
+    pub(crate) fn platform(&mut self) -> Result<Platform, Failure> {
         self.ascii().map(|name| Platform::named(&name))
     }
 
@@ -381,6 +381,13 @@ impl<DB: Dialect> Columns<DB> {
 
     pub(crate) fn user_and_count(&mut self) -> Result<(UserId, u64), Failure> {
         Ok((self.user_id()?, self.count()?))
+    }
+
+    pub(crate) fn block(&mut self) -> Result<Target, Failure> {
+        let kind = self.word()?;
+        let kind = self.fits(BlockKind::from_name(&kind))?;
+        let target = self.bytes()?;
+        self.fits(Target::of_block(kind, &target))
     }
 
     pub(crate) fn secret(&mut self) -> Result<Secret, Failure> {

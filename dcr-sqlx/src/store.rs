@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use dcr_core::record::{Event, FunnelCount, RequestRecord};
 use dcr_core::session::{Connection, ConnectionId, RequestId, Session, SessionId, User, UserId};
 use dcr_core::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
-    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
+    Advance, Advanced, BlockKind, BlockQuery, CatchUp, Census, ClientUse, ClientUseQuery, Counts, Ending, Erased,
+    Erasure, EventQuery, FunnelQuery, FunnelSumQuery, Import, Imported, PlatformUse, PutClient, PutUpstreamToken,
+    RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, StoredUpstreamToken, Target,
+    UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
 use sqlx::Pool;
@@ -21,7 +22,7 @@ use crate::file::DatabaseFile;
 use crate::held::Held;
 use crate::retry::retried;
 use crate::rows::{Columns, Value, Word, of_event, values};
-use crate::{advance, clients, end, erase, import, record, sign_in, sign_ins};
+use crate::{advance, clients, end, erase, import, listing, record, sign_in, sign_ins};
 
 /// A [`Store`] in an SQL database. Made by [`connect`](crate::connect) or by its own `open`.
 #[derive(Debug)]
@@ -136,6 +137,11 @@ impl<DB: Dialect> Store for SqlStore<DB> {
         retried!(async { end::blocked(&mut self.alone(&self.reader).await?, targets).await })
     }
 
+    async fn blocks(&self, query: &BlockQuery) -> Result<Vec<Target>, StoreError> {
+        let values = listing::of_block_query(query);
+        retried!(self.query(DB::SQL.blocks, values.clone(), Columns::block))
+    }
+
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
         retried!(self.query(DB::SQL.ended_since, values![since, since], Columns::revocation))
     }
@@ -247,6 +253,16 @@ impl<DB: Dialect> Store for SqlStore<DB> {
         Ok(Census { busiest, ..census })
     }
 
+    async fn client_uses(&self, query: &ClientUseQuery) -> Result<Vec<ClientUse>, StoreError> {
+        let (sql, values) = listing::of_uses::<DB>(query);
+        retried!(self.query(sql, values.clone(), Columns::client_use))
+    }
+
+    async fn platform_uses(&self, now: Timestamp) -> Result<Vec<PlatformUse>, StoreError> {
+        let rows = retried!(self.query(DB::SQL.platform_uses, values![now], Columns::platform_use))?;
+        Ok(listing::by_platform(rows))
+    }
+
     async fn record(&self, event: Event) -> Result<(), StoreError> {
         retried!(self.write(DB::SQL.add_event, of_event(&event))).map(|_| ())
     }
@@ -267,6 +283,11 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     async fn funnel(&self, query: &FunnelQuery) -> Result<Vec<FunnelCount>, StoreError> {
         let values = record::of_funnel_query(query);
         retried!(self.query(DB::SQL.funnel, values.clone(), Columns::funnel_count))
+    }
+
+    async fn funnel_sums(&self, query: &FunnelSumQuery) -> Result<Vec<FunnelCount>, StoreError> {
+        let values = listing::of_sums(query);
+        retried!(self.query(DB::SQL.funnel_sums, values.clone(), Columns::funnel_count))
     }
 
     async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {

@@ -27,6 +27,13 @@ impl DcrEngine {
 }
 
 impl AdminConsole {
+    /// Where browsers find its pages, such as `https://mcp.example/oauth/admin`; at its own origin if it has one. `None` if
+    /// there is no console: nobody may sign in to it.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        self.engine.inner.console_place().map(Place::url)
+    }
+
     /// Answers one request. Never fails: whatever goes wrong is an answer.
     pub async fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
         let (parts, body) = request.into_parts();

@@ -13,6 +13,7 @@
 mod change;
 mod console;
 mod input;
+mod lists;
 mod people;
 mod problem;
 mod read;
@@ -31,6 +32,7 @@ use bytes::Bytes;
 pub(crate) use self::change::{Applied, pin_as_in_a_file};
 pub use self::console::AdminConsole;
 pub(crate) use self::input::checked as checked_reason;
+pub(crate) use self::lists::{ListedPlatform, target_of, target_text};
 pub use self::people::AdminPeople;
 pub(crate) use self::problem::Problem;
 pub(crate) use self::read::{WhatWas, named};

@@ -1,4 +1,5 @@
-//! What is asked: people, their connections and sessions, client ids, platforms, the record.
+//! What is asked: people, their connections and sessions, the record. What software there is, and what is blocked, is in
+//! `lists`.
 
 use std::str::FromStr;
 
@@ -9,11 +10,8 @@ use serde::Serialize;
 use super::input::{Query, cursor, no_parameters};
 use super::problem::Problem;
 use super::route::Read;
-use super::view::{
-    ClientView, ConnectionView, FunnelView, Page, PlatformView, ReferenceView, RequestView, SessionView, UserView,
-    event,
-};
-use crate::client::{ClientId, Platform};
+use super::view::{ConnectionView, FunnelView, Page, ReferenceView, RequestView, SessionView, UserView, event};
+use crate::client::Platform;
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::Refusal;
@@ -55,7 +53,7 @@ pub(crate) enum WhatWas {
 }
 
 /// The same of what a store answered when it was asked for one more than fits.
-fn cut<T>(mut found: Vec<T>, limit: u32) -> (Vec<T>, bool) {
+pub(super) fn cut<T>(mut found: Vec<T>, limit: u32) -> (Vec<T>, bool) {
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     (found, more)
@@ -97,6 +95,7 @@ impl Inner {
             Read::RequestsOfSession => self.list_requests(RequestsOf::Session(named(id)?), query).await,
             Read::ClientIds => self.list_client_ids(query).await,
             Read::Platforms => self.list_platforms(query).await,
+            Read::Blocks => self.list_blocks(query).await,
             Read::Events => {
                 let (found, next) = self.find_events(query, None).await?;
                 json(&Page { items: found.iter().map(event).collect(), next })
@@ -169,38 +168,6 @@ impl Inner {
         json(&Page { items: found.iter().map(|one| SessionView::of(one, now)).collect(), next })
     }
 
-    /// All rows; or one id, of which there need be none.
-    async fn list_client_ids(&self, query: &str) -> Result<Response<Bytes>, Problem> {
-        let query = Query::read(query, &["client_id", "cursor", "limit"])?;
-        let limit = query.limit()?;
-        let after: Option<String> = query.cursor("client-ids")?;
-        let after = after.map(|id| ClientId::new(id).map_err(|_| Problem::cursor())).transpose()?;
-        if let Some(id) = query.client_id("client_id")? {
-            let blocked = self.is_blocked(Target::ClientId(id.clone())).await?;
-            let view = match self.store.client(&id).await? {
-                Some(row) => ClientView::of_row(&row, Some(blocked)),
-                None => ClientView::of_id(&id, self.store.imported_client(&id).await?.is_some(), blocked),
-            };
-            // The one page of it.
-            let items = if after.is_none_or(|after| id > after) { vec![view] } else { Vec::new() };
-            return json(&Page { items, next: None });
-        }
-        let (found, more) = cut(self.store.clients(after.as_ref(), limit + 1).await?, limit);
-        let next = found.last().filter(|_| more).map(|last| cursor("client-ids", &last.id().as_str()));
-        json(&Page { items: found.iter().map(|row| ClientView::of_row(row, None)).collect(), next })
-    }
-
-    async fn list_platforms(&self, query: &str) -> Result<Response<Bytes>, Problem> {
-        no_parameters(query)?;
-        let mut items = Vec::new();
-        let classes = [Platform::loopback(), Platform::other()];
-        for platform in self.rules.platforms.names().cloned().chain(classes) {
-            let blocked = self.is_blocked(Target::Platform(platform.clone())).await?;
-            items.push(PlatformView { platform: platform.to_string(), blocked });
-        }
-        json(&Page { items, next: None })
-    }
-
     /// A person's events. Also of somebody who has no row: they were only ever refused, or are erased.
     async fn timeline(&self, user: &UserId, query: &str) -> Result<Response<Bytes>, Problem> {
         let (found, next) = self.find_events(query, Some(user)).await?;
@@ -236,6 +203,7 @@ impl Inner {
             "platform",
             "kind",
             "reason",
+            "actor",
             "reference",
             "since",
             "until",
@@ -259,6 +227,7 @@ impl Inner {
             platform: query.platform("platform")?,
             kind: query.named("kind", EventKind::from_name)?,
             reason: query.text("reason")?,
+            actor: query.parsed("actor")?,
             reference: query.parsed("reference")?,
             since: query.since()?,
             until: query.until()?,

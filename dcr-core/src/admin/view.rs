@@ -3,10 +3,12 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::client::{ClientId, PreRegistered, StoredClient};
+use super::lists::{ListedClient, ListedPlatform, target_text};
+use crate::client::PreRegistered;
 use crate::clock::Timestamp;
 use crate::record::{Event, FunnelCount, RecentRefusal, RequestRecord};
 use crate::session::{Connection, Session, User};
+use crate::store::{PlatformUse, Target};
 use crate::upstream::{Groups, Roles};
 
 /// One page of a list.
@@ -151,25 +153,26 @@ pub(super) fn event(event: &Event) -> Value {
 #[derive(Serialize)]
 pub(super) struct ClientView {
     client_id: String,
-    /// `pinned`, `changed` or `deleted` for one that is a row; `imported`; else `none`, which says nothing of whether it
-    /// resolves: sealed ids, documents and adopted ones are no rows.
     row: &'static str,
     /// A pinned one as in a file, but for the hash of its secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pinned: Option<Value>,
+    people: u64,
+    live_sessions: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     blocked: Option<bool>,
 }
 
 impl ClientView {
-    pub(super) fn of_row(row: &StoredClient, blocked: Option<bool>) -> Self {
-        let pinned = row.as_pinned().map(without_secret);
-        Self { client_id: row.id().to_string(), row: row.kind(), pinned, blocked }
-    }
-
-    pub(super) fn of_id(id: &ClientId, imported: bool, blocked: bool) -> Self {
-        let row = if imported { "imported" } else { "none" };
-        Self { client_id: id.to_string(), row, pinned: None, blocked: Some(blocked) }
+    pub(super) fn of(listed: &ListedClient, blocked: Option<bool>) -> Self {
+        Self {
+            client_id: listed.id().to_string(),
+            row: listed.kept_as(),
+            pinned: listed.pinned().map(without_secret),
+            people: listed.used.people,
+            live_sessions: listed.used.live_sessions,
+            blocked,
+        }
     }
 }
 
@@ -184,8 +187,33 @@ pub(crate) fn without_secret(client: &PreRegistered) -> Value {
 
 #[derive(Serialize)]
 pub(super) struct PlatformView {
-    pub(super) platform: String,
-    pub(super) blocked: bool,
+    platform: String,
+    people: u64,
+    connections: u64,
+    live_sessions: u64,
+    blocked: bool,
+}
+
+impl PlatformView {
+    pub(super) fn of(listed: ListedPlatform) -> Self {
+        let ListedPlatform { used: PlatformUse { platform, people, connections, live_sessions }, blocked } = listed;
+        Self { platform: platform.to_string(), people, connections, live_sessions, blocked }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct BlockView {
+    kind: &'static str,
+    /// The id, or the name of the platform.
+    target: String,
+}
+
+impl BlockView {
+    /// `None` of what cannot be blocked.
+    pub(super) fn of(target: &Target) -> Option<Self> {
+        let (kind, _) = target.block_key()?;
+        Some(Self { kind: kind.as_str(), target: target_text(target) })
+    }
 }
 
 #[derive(Serialize)]

@@ -43,8 +43,13 @@ impl Act<'_> {
         value.filter(|value| !value.is_empty()).ok_or_else(|| Problem::parameter(name, "it must come once, as text"))
     }
 
-    fn reason(&self) -> Result<String, Problem> {
+    pub(super) fn reason(&self) -> Result<String, Problem> {
         checked_reason(self.field("reason")?.to_owned())
+    }
+
+    /// What the button says, and of what.
+    pub(super) fn verb(&self) -> Result<(Verb, &str), Problem> {
+        verb(self.field("act")?)
     }
 }
 
@@ -74,7 +79,7 @@ impl Inner {
         self.operator.clone().acting_as(Actor::Admin(act.user.clone()))
     }
 
-    async fn act(&self, act: &Act<'_>, verb: Verb, target: &Target, reason: &str) -> Result<(), Problem> {
+    pub(super) async fn act(&self, act: &Act<'_>, verb: Verb, target: &Target, reason: &str) -> Result<(), Problem> {
         match self.apply(&self.operator_for(act), verb, target, reason).await? {
             Applied::Ended(sessions) => {
                 tracing::info!(target: "dcr", actor = %act.user, ?target, ended = sessions.len(), "console");
@@ -88,7 +93,7 @@ impl Inner {
     pub(super) async fn act_on_person(&self, act: &Act<'_>, id: &str) -> Result<Answer, Problem> {
         let id: UserId = named(id)?;
         self.user_of(&id).await?;
-        let (verb, target) = verb(act.field("act")?)?;
+        let (verb, target) = act.verb()?;
         let reason = act.reason()?;
         let target = if target.is_empty() {
             Target::User(id.clone())

@@ -1,13 +1,13 @@
-//! Software: platforms, the clients that are rows, and one client id.
+//! Software: platforms, client ids that people use or that are rows, and one client id.
 
 use askama::Template;
 
 use super::Answer;
-use super::frame::{Frame, long, name};
+use super::frame::{Frame, count, long, name};
 use super::people::called;
 use super::query::{Given, encoded};
-use crate::admin::Problem;
-use crate::client::{ClientId, Platform};
+use crate::admin::{ListedPlatform, Problem};
+use crate::client::ClientId;
 use crate::engine::Inner;
 use crate::store::{Target, UserMatch, UserQuery};
 
@@ -33,6 +33,8 @@ struct ClientsPage<'a> {
 struct PlatformRow {
     name: String,
     label: String,
+    people: String,
+    live: String,
     blocked: bool,
     events: String,
 }
@@ -42,11 +44,15 @@ struct ClientRow {
     id: String,
     name: String,
     row: &'static str,
+    people: String,
+    live: String,
 }
 
 struct OneClient {
     id: String,
     row: &'static str,
+    people_count: String,
+    live: String,
     pinned: String,
     is_pinned: bool,
     blocked: bool,
@@ -73,32 +79,33 @@ impl Inner {
         let mut rows = Vec::new();
         let mut next = None;
         if one.is_none() {
-            let classes = [Platform::loopback(), Platform::other()];
-            for platform in self.rules.platforms.names().cloned().chain(classes) {
+            for ListedPlatform { used, blocked } in self.find_platforms().await? {
                 platforms.push(PlatformRow {
-                    label: self.platform_label(f.t, &platform),
-                    blocked: self.is_blocked(Target::Platform(platform.clone())).await?,
-                    events: f.link(&format!("events?{}", encoded([("platform", platform.as_str())]))),
-                    name: platform.to_string(),
+                    label: self.platform_label(f.t, &used.platform),
+                    people: count(used.people),
+                    live: count(used.live_sessions),
+                    blocked,
+                    events: f.link(&format!("events?{}", encoded([("platform", used.platform.as_str())]))),
+                    name: used.platform.to_string(),
                 });
             }
             let after = match query.get("after") {
                 None => None,
                 Some(id) => Some(ClientId::new(id).map_err(|_| Problem::parameter("after", "it is no client id"))?),
             };
-            let mut found = self.store.clients(after.as_ref(), ROWS + 1).await?;
-            if found.len() > ROWS as usize {
-                found.truncate(ROWS as usize);
-                let after = found.last().map(|row| encoded([("after", row.id().as_str())]));
-                next = after.map(|after| f.link(&format!("clients?{after}")));
-            }
+            let (found, more) = self.find_client_ids(after.as_ref(), ROWS).await?;
+            let last = found.last().filter(|_| more);
+            let after = last.map(|last| encoded([("after", last.id().as_str())]));
+            next = after.map(|after| f.link(&format!("clients?{after}")));
             rows = found
                 .iter()
-                .map(|row| ClientRow {
-                    href: f.link(&format!("clients?{}", encoded([("client_id", row.id().as_str())]))),
-                    id: long(row.id().as_str()),
-                    name: row.as_pinned().and_then(|pin| pin.client_name()).map(name).unwrap_or_default(),
-                    row: row.kind(),
+                .map(|one| ClientRow {
+                    href: f.link(&format!("clients?{}", encoded([("client_id", one.id().as_str())]))),
+                    id: long(one.id().as_str()),
+                    name: one.pinned().and_then(|pin| pin.client_name()).map(name).unwrap_or_default(),
+                    row: one.kept_as(),
+                    people: count(one.used.people),
+                    live: count(one.used.live_sessions),
                 })
                 .collect();
         }
@@ -117,22 +124,18 @@ impl Inner {
     }
 
     async fn one_client(&self, f: &Frame, id: &ClientId) -> Result<OneClient, Problem> {
-        let row = self.store.client(id).await?;
-        let imported = row.is_none() && self.store.imported_client(id).await?.is_some();
+        let listed = self.find_client_id(id).await?;
         let matching = Some(UserMatch::ClientId(id.clone()));
         let mut users = self.store.users(&UserQuery { matching, after: None, limit: PEOPLE + 1 }).await?;
         let is_more = users.len() > PEOPLE as usize;
         users.truncate(PEOPLE as usize);
         let of_id = encoded([("client_id", id.as_str())]);
-        let pin = row.as_ref().and_then(|row| row.as_pinned());
-        let pinned = pin.map(crate::admin::without_secret);
+        let pinned = listed.pinned().map(crate::admin::without_secret);
         Ok(OneClient {
             id: id.to_string(),
-            row: match &row {
-                Some(row) => row.kind(),
-                None if imported => "imported",
-                None => "none",
-            },
+            row: listed.kept_as(),
+            people_count: count(listed.used.people),
+            live: count(listed.used.live_sessions),
             is_pinned: pinned.is_some(),
             pinned: pinned.and_then(|pin| serde_json::to_string_pretty(&pin).ok()).unwrap_or_default(),
             blocked: self.is_blocked(Target::ClientId(id.clone())).await?,

@@ -11,10 +11,11 @@ use crate::engine::Inner;
 use crate::record::{Actor, Event, EventKind, Reference};
 
 /// What is looked for, in the order of the form.
-const FILTERS: [&str; 10] = [
+const FILTERS: [&str; 11] = [
     "kind",
     "platform",
     "reason",
+    "actor",
     "user_id",
     "client_id",
     "session_id",
@@ -42,6 +43,8 @@ struct Field {
     name: &'static str,
     label: &'static str,
     value: String,
+    /// Shown while nothing is typed; may be empty.
+    help: &'static str,
 }
 
 #[derive(Template)]
@@ -167,7 +170,7 @@ impl Inner {
         let platform = query.text("platform");
         let classes = [crate::client::Platform::loopback(), crate::client::Platform::other()];
         let platforms = self.rules.platforms.names().cloned().chain(classes);
-        let field = |name, label| Field { name, label, value: query.text(name) };
+        let field = |name, label| Field { name, label, value: query.text(name), help: "" };
         let page = EventsPage {
             f,
             kinds: EventKind::ALL
@@ -179,6 +182,7 @@ impl Inner {
                 .collect(),
             fields: vec![
                 field("reason", f.t.reason),
+                Field { help: f.t.actor_help, ..field("actor", f.t.by_whom) },
                 field("user_id", f.t.user_id),
                 field("client_id", f.t.client_id),
                 field("session_id", f.t.session),

@@ -27,6 +27,7 @@ pub(super) enum Section {
     Overview,
     People,
     Clients,
+    Blocks,
     Events,
     Health,
 }
@@ -66,6 +67,7 @@ impl Frame {
             (Section::Overview, "", t.overview),
             (Section::People, "/people", t.people),
             (Section::Clients, "/clients", t.clients),
+            (Section::Blocks, "/blocks", t.blocks),
             (Section::Events, "/events", t.events),
             (Section::Health, "/health", t.health),
         ];

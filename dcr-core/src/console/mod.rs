@@ -5,11 +5,12 @@
 //! form token); a GET follows it, with a code and no text in its query (nobody is shown words that a link brought). The
 //! pages work without the one small script; everything that strangers chose is escaped by the templates and bounded (I-10).
 //!
-//! Questions to the store, for each page: overview 1 for each 1,000 funnel counts, 1 census, 1 for each of the ten people
-//! with the most sessions; people 1 (2 if nothing has the text in it); a person 5 and 1 for each connection; clients 1
-//! for each platform and 1 to 3; events 1; requests 1; health see there.
+//! Questions to the store, for each page: overview 1 sum of funnel counts, 1 census, 1 for each of the ten people with the
+//! most sessions; people 1 (2 if nothing has the text in it); a person 5 and 1 for each connection; clients 4, one client id
+//! 5; blocks 1; events 1; requests 1; health see there.
 
 mod act;
+mod blocks;
 mod chart;
 mod clients;
 mod events;
@@ -103,6 +104,7 @@ impl Inner {
                 ["people", id, "erase"] => self.act_erase(&act, id).await,
                 ["clients"] => self.act_on_clients(&act).await,
                 ["clients", "pin"] => self.act_pin(&act).await,
+                ["blocks"] => self.act_on_blocks(&act).await,
                 _ => Err(Problem::not_found()),
             };
         }
@@ -118,6 +120,7 @@ impl Inner {
             ["sessions", id] => self.owner_of_session(id).await,
             ["sessions", id, "requests"] => self.requests_of_session(f, id, &query).await,
             ["clients"] => self.clients_page(f, &query).await,
+            ["blocks"] => self.blocks_page(f, &query).await,
             ["events"] => self.events_page(f, &query).await,
             ["references"] => self.reference_page(f, &query).await,
             ["health"] => self.health_page(f).await,
@@ -182,6 +185,7 @@ impl Frame {
             "" => Some(Section::Overview),
             "people" => Some(Section::People),
             "clients" => Some(Section::Clients),
+            "blocks" => Some(Section::Blocks),
             "events" | "references" => Some(Section::Events),
             "health" => Some(Section::Health),
             _ => None,

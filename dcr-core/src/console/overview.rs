@@ -11,11 +11,9 @@ use crate::admin::Problem;
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::Refusal;
-use crate::record::{FunnelCount, Step};
-use crate::store::{FunnelQuery, UserMatch, UserQuery};
+use crate::record::Step;
+use crate::store::{UserMatch, UserQuery};
 
-/// As many as a store answers at once.
-const AT_ONCE: u32 = 1_000;
 /// So many reasons are named of the step that loses most.
 const REASONS: usize = 3;
 
@@ -71,7 +69,9 @@ impl Inner {
         };
         let now = f.now.0;
         let starts = range.starts(now);
-        let counts = self.counts_since(starts.first().copied().unwrap_or(now)).await?;
+        // What this process has counted is among it; what others have, within a minute.
+        self.flush_counts().await.map_err(|error| Problem::from(Refusal::from(error)))?;
+        let counts = self.store.funnel_sums(&range.sums(now)).await?;
         let all = series(range, now, &counts);
         let census = self.store.census(now).await?;
         let mut busiest = Vec::new();
@@ -108,22 +108,6 @@ impl Inner {
             busiest,
         };
         Answer::page(&page)
-    }
-
-    /// What this process has counted is among it; what others have, within a minute.
-    async fn counts_since(&self, since: Timestamp) -> Result<Vec<FunnelCount>, Problem> {
-        self.flush_counts().await.map_err(|error| Problem::from(Refusal::from(error)))?;
-        let mut asked = FunnelQuery { since: Some(since), until: None, after: None, limit: AT_ONCE };
-        let mut all = Vec::new();
-        loop {
-            let found = self.store.funnel(&asked).await?;
-            let is_last = found.len() < AT_ONCE as usize;
-            asked.after = found.last().map(|last| (last.hour, last.platform.clone(), last.step, last.outcome.clone()));
-            all.extend(found);
-            if is_last {
-                return Ok(all);
-            }
-        }
     }
 }
 

@@ -1,10 +1,11 @@
-//! From funnel counts to what the overview says: sign-ins over time, and where each platform loses people.
+//! From sums of funnel counts to what the overview says: sign-ins over time, and where each platform loses people.
 
 use std::collections::BTreeMap;
 
 use crate::client::Platform;
 use crate::clock::Timestamp;
 use crate::record::{FunnelCount, Step};
+use crate::store::FunnelSumQuery;
 
 const HOUR: i64 = 3_600;
 
@@ -49,6 +50,16 @@ impl Range {
         let last = now.unix_seconds().div_euclid(width) * width;
         let count = i64::try_from(pieces).unwrap_or(0);
         (0..count).map(|n| Timestamp::from_unix_seconds(last - (count - 1 - n) * width)).collect()
+    }
+
+    /// What a store is asked for the pieces up to `now`.
+    pub(super) fn sums(self, now: Timestamp) -> FunnelSumQuery {
+        let (pieces, width) = self.pieces();
+        FunnelSumQuery {
+            since: self.starts(now).first().copied().unwrap_or(now),
+            hours: u32::try_from(width / HOUR).unwrap_or(1),
+            pieces: u32::try_from(pieces).unwrap_or(1),
+        }
     }
 
     fn piece_of(self, first: Timestamp, hour: Timestamp) -> Option<usize> {
@@ -207,6 +218,8 @@ mod series_tests {
             assert_eq!(range.piece_of(starts[0], last), Some(starts.len() - 1));
             assert_eq!(range.piece_of(starts[0], starts[0] - Duration::from_secs(1)), None);
             assert_eq!(range.piece_of(starts[0], last + width), None);
+            let sums = range.sums(now);
+            assert_eq!((sums.since, sums.width(), sums.until()), (starts[0], width, last + width));
         }
     }
 

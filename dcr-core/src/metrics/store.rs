@@ -15,9 +15,10 @@ use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, RequestId, Session, SessionId, User, UserId};
 use crate::store::methods::each_store_method;
 use crate::store::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError,
-    StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
+    Advance, Advanced, BlockKind, BlockQuery, CatchUp, Census, ClientUse, ClientUseQuery, Counts, Ending, Erased,
+    Erasure, EventQuery, FunnelQuery, FunnelSumQuery, Import, Imported, PlatformUse, PutClient, PutUpstreamToken,
+    RequestQuery, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, StoredUpstreamToken, Target,
+    UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserQuery,
 };
 
 /// See [`super::timed_store`].

@@ -205,7 +205,10 @@ impl Inner {
     ) -> Result<Authorize, Refusal> {
         let may = client.remembers().is_some() && request.may_be_remembered() && browser.is_fresh_navigation;
         if may && let Some(approver) = self.remembered_approver(&request, browser.remembered).await {
-            return self.go_upstream(request, Some(approver), browser.open).await.map(Authorize::Login);
+            let login = self.go_upstream(request, Some(approver), browser.open).await?;
+            // They decided, some time ago: without it they would look like people who left the consent page.
+            self.count(Step::Consent, Some(client.platform()), None);
+            return Ok(Authorize::Login(login));
         }
         let prompt = self.prompt(client, redirect, &request, browser.csrf)?;
         Ok(Authorize::Ask(Box::new(prompt)))

@@ -31,7 +31,7 @@ pub enum Step {
     Register,
     /// A sign-in began.
     Authorize,
-    /// The person decided.
+    /// The person decided, or had decided before and that is remembered.
     Consent,
     /// The person came back from the company login.
     SignIn,

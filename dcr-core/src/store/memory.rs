@@ -1,15 +1,17 @@
 //! A store in memory, for tests: one lock over plain maps, so that every method is atomic.
 
+mod listing;
+
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
 use super::{
-    Advance, Advanced, BlockKind, CatchUp, Census, Counts, Ending, Erased, Erasure, EventQuery, FunnelQuery, Import,
-    Imported, PutClient, PutUpstreamToken, RequestQuery, RequestsOf, Revocation, SessionView, SignIn, SignedIn, Store,
-    StoreError, StoredUpstreamToken, Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch,
-    UserQuery,
+    Advance, Advanced, BlockKind, BlockQuery, CatchUp, Census, ClientUse, ClientUseQuery, Counts, Ending, Erased,
+    Erasure, EventQuery, FunnelQuery, FunnelSumQuery, Import, Imported, PlatformUse, PutClient, PutUpstreamToken,
+    RequestQuery, RequestsOf, Revocation, SessionView, SignIn, SignedIn, Store, StoreError, StoredUpstreamToken,
+    Target, UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
 };
 use crate::client::{ClientId, ImportedClient, Platform, StoredClient};
 use crate::clock::Timestamp;
@@ -138,6 +140,10 @@ impl Store for MemoryStore {
 
     async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError> {
         Ok(self.tables()?.blocked(targets))
+    }
+
+    async fn blocks(&self, query: &BlockQuery) -> Result<Vec<Target>, StoreError> {
+        self.tables()?.blocks(query)
     }
 
     async fn revocations_since(&self, since: Timestamp) -> Result<Vec<Revocation>, StoreError> {
@@ -278,6 +284,14 @@ impl Store for MemoryStore {
         Ok(census)
     }
 
+    async fn client_uses(&self, query: &ClientUseQuery) -> Result<Vec<ClientUse>, StoreError> {
+        Ok(self.tables()?.client_uses(query))
+    }
+
+    async fn platform_uses(&self, now: Timestamp) -> Result<Vec<PlatformUse>, StoreError> {
+        Ok(self.tables()?.platform_uses(now))
+    }
+
     async fn record(&self, event: Event) -> Result<(), StoreError> {
         self.tables()?.write(vec![event])
     }
@@ -325,6 +339,10 @@ impl Store for MemoryStore {
             count: *count,
         };
         Ok(found.into_iter().map(count).collect())
+    }
+
+    async fn funnel_sums(&self, query: &FunnelSumQuery) -> Result<Vec<FunnelCount>, StoreError> {
+        Ok(self.tables()?.funnel_sums(query))
     }
 
     async fn sweep_record(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {

@@ -13,6 +13,7 @@ macro_rules! each_store_method {
             block(ending: Ending) -> Vec<SessionId>;
             unblock(target: &Target, event: Event) -> bool;
             blocked(targets: &[Target]) -> Option<BlockKind>;
+            blocks(query: &BlockQuery) -> Vec<Target>;
             revocations_since(since: Timestamp) -> Vec<Revocation>;
             import(import: Import) -> Imported;
             imported_client(id: &ClientId) -> Option<ImportedClient>;
@@ -31,11 +32,14 @@ macro_rules! each_store_method {
             sessions_of(connection: ConnectionId) -> Vec<Session>;
             counts() -> Counts;
             census(now: Timestamp) -> Census;
+            client_uses(query: &ClientUseQuery) -> Vec<ClientUse>;
+            platform_uses(now: Timestamp) -> Vec<PlatformUse>;
             record(event: Event) -> ();
             events(query: &EventQuery) -> Vec<Event>;
             erase(erasure: Erasure) -> Erased;
             add_counts(counts: &[FunnelCount]) -> ();
             funnel(query: &FunnelQuery) -> Vec<FunnelCount>;
+            funnel_sums(query: &FunnelSumQuery) -> Vec<FunnelCount>;
             sweep_record(before: Timestamp, limit: u32) -> u32;
             add_requests(requests: &[RequestRecord]) -> ();
             requests(query: &RequestQuery) -> Vec<RequestRecord>;

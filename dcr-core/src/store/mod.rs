@@ -19,6 +19,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod listing;
 mod memory;
 pub(crate) mod methods;
 
@@ -26,10 +27,11 @@ use std::fmt;
 
 use async_trait::async_trait;
 
+pub use self::listing::{BlockQuery, ClientUse, ClientUseQuery, FunnelSumQuery, PlatformUse};
 pub use self::memory::MemoryStore;
 use crate::client::{ClientId, ImportedClient, Platform, SoftwareKey, StoredClient};
 use crate::clock::Timestamp;
-use crate::record::{Event, EventKind, FunnelCount, Reference, RequestRecord, Step};
+use crate::record::{Actor, Event, EventKind, FunnelCount, Reference, RequestRecord, Step};
 use crate::seal::Secret;
 use crate::session::{Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionId, User, UserId};
 
@@ -485,6 +487,8 @@ pub struct EventQuery {
     pub kind: Option<EventKind>,
     /// Only with this reason, byte for byte.
     pub reason: Option<String>,
+    /// Only what they did. [`Actor::Unknown`] stands for those events that do not say.
+    pub actor: Option<Actor>,
     /// Only the one of which a page showed this reference.
     pub reference: Option<Reference>,
     /// At or after this time.
@@ -511,6 +515,7 @@ impl EventQuery {
             && same(self.platform.as_ref(), event.platform.as_ref())
             && same(self.kind.as_ref(), Some(&event.kind))
             && same(self.reason.as_ref(), Some(&event.reason))
+            && same(self.actor.as_ref(), Some(&event.actor))
             && same(self.reference.as_ref(), event.reference.as_ref())
             && self.since.is_none_or(|since| event.at >= since)
             && self.until.is_none_or(|until| event.at < until)
@@ -648,6 +653,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn blocked(&self, targets: &[Target]) -> Result<Option<BlockKind>, StoreError>;
 
+    /// What is blocked, in the order that [`BlockQuery`] says.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn blocks(&self, query: &BlockQuery) -> Result<Vec<Target>, StoreError>;
+
     /// Sessions whose end was stamped at or after `since`; those that an erasure took away included.
     ///
     /// # Errors
@@ -766,6 +777,20 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn census(&self, now: Timestamp) -> Result<Census, StoreError>;
 
+    /// How client ids are used, in the order of the bytes of the ids: each that a connection has as an alias. One that all of
+    /// its connections forgot ([`SignIn::max_aliases`]) is not among them, whatever its sessions still do.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn client_uses(&self, query: &ClientUseQuery) -> Result<Vec<ClientUse>, StoreError>;
+
+    /// How platforms are used, in the order of the bytes of their names: each that a connection or a live session is of.
+    /// Reads all of both: for operators, and for no request of a stranger.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn platform_uses(&self, now: Timestamp) -> Result<Vec<PlatformUse>, StoreError>;
+
     /// Writes one event that belongs to no other transaction.
     ///
     /// # Errors
@@ -799,6 +824,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError`].
     async fn funnel(&self, query: &FunnelQuery) -> Result<Vec<FunnelCount>, StoreError>;
+
+    /// Sums of the funnel counts of each piece of time, platform, step and outcome, in this order; their
+    /// [`hour`](FunnelCount::hour) is when the piece begins.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn funnel_sums(&self, query: &FunnelSumQuery) -> Result<Vec<FunnelCount>, StoreError>;
 
     /// Deletes at most `limit` events of before `before`, and at most as many funnel counts of hours that began before then.
     /// A recovery of a session that is still there stays: the token endpoint asks for it. Answers how many events; fewer

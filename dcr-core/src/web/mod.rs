@@ -117,6 +117,11 @@ impl Place {
         Self { area: Area::Console, origin, base, callback, names, rules }
     }
 
+    /// Where browsers find it.
+    pub(crate) fn url(&self) -> String {
+        format!("{}{}", self.origin.as_str(), self.base)
+    }
+
     /// The path of a page.
     pub(crate) fn path(&self, page: &str) -> String {
         if page.is_empty() { self.base.clone() } else { format!("{}/{page}", self.base) }

@@ -1,5 +1,5 @@
 //! The rows of a busy server: 2,000 people, 5,000 connections, 20,000 sessions, and 30 days of events and funnel counts.
-//! All of it is written through the store, as a server would.
+//! If more people are wanted, each of the others has one sign-in. All of it is written through the store, as a server would.
 
 use std::time::Duration;
 
@@ -61,7 +61,11 @@ pub(crate) struct Dice(std::sync::Arc<SeededRandom>);
 
 impl Dice {
     pub(crate) fn new() -> Self {
-        Self(SeededRandom::new(2_026))
+        Self::seeded(2_026)
+    }
+
+    fn seeded(seed: u64) -> Self {
+        Self(SeededRandom::new(seed))
     }
 
     fn bytes<const N: usize>(&self) -> [u8; N] {
@@ -168,6 +172,17 @@ pub(crate) async fn write(store: &dyn Store, now: Timestamp) -> Result<(), Store
         store.record(event).await?;
     }
     funnel(store, &dice, now).await
+}
+
+/// More people, up to so many, each with one sign-in.
+pub(crate) async fn crowd(store: &dyn Store, now: Timestamp, people: u64) -> Result<(), StoreError> {
+    let dice = Dice::seeded(2_027);
+    for who in PEOPLE..people {
+        let at = now - Duration::from_secs(dice.below(DAYS * DAY));
+        let platform = PLATFORMS[dice.platform()].0;
+        sign_in(store, &dice, now, at, who, platform).await?;
+    }
+    Ok(())
 }
 
 async fn sign_in(

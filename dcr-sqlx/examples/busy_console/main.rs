@@ -4,8 +4,9 @@
 //! cargo run --release -p dcr-sqlx --example busy_console -- busy.db
 //! ```
 //!
-//! Fills the file if it is new, which takes a minute, and prints what each page takes and how large it is. A server can be
-//! started on the file afterwards, to look at the pages.
+//! Fills the file if it is new, which takes a minute, and prints what each page takes and how large it is. A number after the
+//! file's name is how many people there are to be, such as 200000. A server can be started on the file afterwards, to look at
+//! the pages.
 
 mod data;
 
@@ -26,11 +27,13 @@ const TRIES: usize = 9;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file = std::env::args().nth(1).ok_or("name a file")?;
+    let people: u64 = std::env::args().nth(2).map_or(Ok(0), |people| people.parse())?;
     let is_new = !std::path::Path::new(&file).exists();
     let store = dcr_sqlx::connect(&format!("sqlite://{file}?mode=rwc")).await?;
     if is_new {
         let began = Instant::now();
         data::write(store.as_ref(), SystemClock.now()).await?;
+        data::crowd(store.as_ref(), SystemClock.now(), people).await?;
         writeln!(stdout(), "written in {:.1} s", began.elapsed().as_secs_f64())?;
     }
     let counts = store.counts().await?;
@@ -60,12 +63,18 @@ async fn main() -> Result<(), Box<dyn Error>> {
         "/people".to_owned(),
         "/people?q=hopper".to_owned(),
         "/people?q=nobody-at-all".to_owned(),
+        format!("/people?q=person{}%40", people.max(2_000) - 1),
         format!("/people/{person}"),
         "/clients".to_owned(),
+        "/blocks".to_owned(),
         format!("/clients?client_id={}", alias.unwrap_or_default()),
         "/events".to_owned(),
         "/events?kind=refused&platform=cursor".to_owned(),
         "/events?reason=refresh_replayed".to_owned(),
+        "/events?reason=nothing-of-the-kind".to_owned(),
+        "/events?actor=command".to_owned(),
+        "/events?actor=client".to_owned(),
+        "/events?actor=person".to_owned(),
         "/health".to_owned(),
     ];
     for place in places {

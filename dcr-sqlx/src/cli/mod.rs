@@ -16,6 +16,7 @@
 //! Exit codes: 0 done; 1 it could not be done, or `dcr doctor` found something wrong; 2 it was asked wrongly, or not
 //! confirmed.
 
+mod blocks;
 mod doctor;
 mod end;
 mod erase;
@@ -27,6 +28,7 @@ mod requests;
 mod secret;
 mod show;
 mod terminal;
+mod uses;
 mod who;
 
 use std::process::ExitCode;
@@ -86,12 +88,16 @@ enum Command {
     Block(end::Block),
     /// Lifts a block
     Unblock(end::Unblock),
+    /// Lists what is blocked
+    Blocks(blocks::Blocks),
     /// Registers a client under an id of your choice, or changes it; an app, or a program without a person
     Pin(pin::Pin),
     /// Takes a pin away and ends its sessions
     Unpin(pin::Unpin),
-    /// Lists clients that are pinned here, and those that changed or deleted their registration
+    /// Lists clients that are pinned here, and those that changed or deleted their registration; or those that people use
     Clients(pin::Clients),
+    /// Lists platforms, with how many people use each and how many sessions are live
+    Platforms(uses::Platforms),
     /// Says which platform comes how far: requests by platform, step and outcome
     Funnel(funnel::Funnel),
     /// Erases a person: rows go, and the record no longer says whose events they were
@@ -206,6 +212,8 @@ async fn run(arguments: Arguments, out: &mut Out) -> Result<(), Failure> {
         Command::Revoke(revoke) => revoke.run(&Database::open(url).await?, out).await,
         Command::Block(block) => block.run(&Database::open(url).await?, out).await,
         Command::Unblock(unblock) => unblock.run(&Database::open(url).await?, out).await,
+        Command::Blocks(blocks) => blocks.run(&Database::open(url).await?, out).await,
+        Command::Platforms(platforms) => platforms.run(&Database::open(url).await?, out).await,
         Command::Pin(pin) => pin.run(url, out).await,
         Command::Unpin(unpin) => unpin.run(&Database::open(url).await?, out).await,
         Command::Clients(clients) => clients.run(&Database::open(url).await?, out).await,

@@ -8,7 +8,7 @@ use dcr_core::{AuthMethod, ClientId, PreRegistered, ScopeSet, Secret, StoredClie
 use serde::Serialize;
 
 use super::terminal::{JsonList, Out, Table, count, say, shown};
-use super::{Database, Failure};
+use super::{Database, Failure, uses};
 
 const DAY: u64 = 24 * 60 * 60;
 /// So many rows are read at once.
@@ -84,6 +84,10 @@ pub(super) struct Unpin {
 
 #[derive(Args)]
 pub(super) struct Clients {
+    /// Instead those that people use, with how many people and live sessions each has
+    #[arg(long)]
+    used: bool,
+
     /// As a JSON array
     #[arg(long)]
     json: bool,
@@ -187,6 +191,9 @@ struct ClientRow<'a> {
 
 impl Clients {
     pub(super) async fn run(&self, database: &Database, out: &mut Out) -> Result<(), Failure> {
+        if self.used {
+            return uses::clients(database, self.json, out).await;
+        }
         let mut list = JsonList::default();
         let mut table = Table::new(["CLIENT ID", "KIND", "METHOD", "NAME", "REDIRECT URIS"]);
         let mut after: Option<ClientId> = None;

@@ -1,7 +1,7 @@
 //! `dcr users`, `connections`, `sessions`, `events`: who has access, and what happened.
 
 use clap::Args;
-use dcr_core::record::{EventKind, Reference};
+use dcr_core::record::{Actor, EventKind, Reference};
 use dcr_core::session::{Connection, Session, User};
 use dcr_core::store::EventQuery;
 use dcr_core::upstream::{Groups, Roles};
@@ -71,6 +71,10 @@ pub(super) struct Events {
     #[arg(long)]
     reason: Option<String>,
 
+    /// Only what they did: admin:usr_… (somebody in the console), admin_token, command (this one), host, engine, person, client
+    #[arg(long, value_name = "WHO", value_parser = actor)]
+    actor: Option<Actor>,
+
     /// Only of this platform
     #[arg(long)]
     platform: Option<String>,
@@ -90,6 +94,12 @@ pub(super) struct Events {
 
 fn client_id(text: &str) -> Result<ClientId, dcr_core::ClientIdError> {
     ClientId::new(text)
+}
+
+fn actor(text: &str) -> Result<Actor, &'static str> {
+    text.parse().map_err(
+        |_| "nobody does anything by that name: admin:usr_…, admin_token, command, host, engine, person, client",
+    )
 }
 
 fn kind(name: &str) -> Result<EventKind, &'static str> {
@@ -335,6 +345,7 @@ impl Events {
             platform: self.platform.as_deref().map(Platform::named),
             kind: self.kind,
             reason: self.reason.clone(),
+            actor: self.actor.clone(),
             reference: self.reference,
             since: self.since,
             until: self.until,

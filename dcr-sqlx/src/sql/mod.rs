@@ -67,6 +67,46 @@ macro_rules! not_imported {
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use not_imported;
 
+/// What a listing says of a client id: how many people, how many live sessions, whether it was imported. The people are
+/// looked up one by one, so that the aliases are read in the order of their index, and no more of them than fit on a page.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+macro_rules! client_uses {
+    ($now:literal, $filter:literal, $after:literal, $limit:literal) => {
+        concat!(
+            "SELECT a.client_id, COUNT(DISTINCT (SELECT c.user_id FROM dcr_connections AS c \
+             WHERE c.connection_id = a.connection_id)), \
+             (SELECT COUNT(*) FROM dcr_sessions AS s WHERE s.client_id = a.client_id AND s.ended_at IS NULL \
+             AND s.expires_at > ",
+            $now,
+            "), (SELECT COUNT(*) FROM dcr_imported_clients AS i WHERE i.client_id = a.client_id) \
+             FROM dcr_aliases AS a WHERE ",
+            $filter,
+            "a.client_id > ",
+            $after,
+            " GROUP BY a.client_id ORDER BY a.client_id LIMIT ",
+            $limit
+        )
+    };
+}
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use client_uses;
+
+/// How platforms are used; `COUNT(NULL)` is a nought of the same type in every database.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+macro_rules! platform_uses {
+    ($now:literal) => {
+        concat!(
+            "SELECT platform, COUNT(DISTINCT user_id), COUNT(*), COUNT(NULL) FROM dcr_connections GROUP BY platform \
+             UNION ALL SELECT platform, COUNT(NULL), COUNT(NULL), COUNT(*) FROM dcr_sessions \
+             WHERE ended_at IS NULL AND expires_at > ",
+            $now,
+            " GROUP BY platform"
+        )
+    };
+}
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use platform_uses;
+
 /// Users after an id, with parameters that are question marks.
 #[cfg(any(feature = "sqlite", feature = "mysql"))]
 macro_rules! users {

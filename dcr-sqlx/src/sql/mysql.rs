@@ -11,8 +11,8 @@ use sqlx::MySql;
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
-use super::question_marks::ALIKE;
-use super::{not_asked_for, user_columns, users};
+use super::question_marks::{ALIKE, events};
+use super::{event_columns, not_asked_for, user_columns, users};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The sessions of a target that have not ended, locked.
@@ -117,6 +117,11 @@ impl Dialect for MySql {
         ),
         add_count: "INSERT INTO dcr_funnel (hour, platform, step, outcome, number) VALUES (?, ?, ?, ?, ?) \
              ON DUPLICATE KEY UPDATE number = number + VALUES(number)",
+        // Of a text only the beginning is in the index; spaces at its end are looked at with the digits.
+        events_of_reason: events!(" AND reason = ?"),
+        funnel_sums: "SELECT CAST(hour - (hour - ?) % ? AS SIGNED) AS piece, platform, step, outcome, \
+             CAST(SUM(number) AS SIGNED) FROM dcr_funnel WHERE hour >= ? AND hour < ? \
+             GROUP BY piece, platform, step, outcome ORDER BY piece, platform, step, outcome",
         sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = ? ORDER BY session_id FOR UPDATE",
         sweep_erased: "DELETE FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?",
         sweep_events: concat!("DELETE FROM dcr_events WHERE at < ? AND ", not_asked_for!(), " ORDER BY at LIMIT ?"),

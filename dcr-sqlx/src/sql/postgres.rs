@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::Postgres;
 use sqlx::error::DatabaseError;
 
-use super::{event_columns, not_asked_for, not_imported, session_columns, user_columns};
+use super::{client_uses, event_columns, not_asked_for, not_imported, platform_uses, session_columns, user_columns};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// A transaction, and how long it may wait: for a lock, in one statement, and for us. `LOCAL`, since behind a proxy the
@@ -71,7 +71,8 @@ macro_rules! events {
              AND COALESCE(platform, ''::bytea) = COALESCE($5, platform, ''::bytea) \
              AND kind = COALESCE($6, kind) AND reason = COALESCE($7, reason) \
              AND COALESCE(reference, '') = COALESCE($8, reference, '') \
-             AND at >= $9 AND at <= $10 AND (at < $11 OR event_id < $12) ORDER BY at DESC, event_id DESC LIMIT ",
+             AND COALESCE(actor, 'unknown') = COALESCE($9, actor, 'unknown') \
+             AND at >= $10 AND at <= $11 AND (at < $12 OR event_id < $13) ORDER BY at DESC, event_id DESC LIMIT ",
             $limit
         )
     };
@@ -203,6 +204,8 @@ impl Dialect for Postgres {
         block: "INSERT INTO dcr_blocks (kind, target) VALUES ($1, $2) ON CONFLICT (kind, target) DO NOTHING",
         unblock: "DELETE FROM dcr_blocks WHERE kind = $1 AND target = $2",
         is_blocked: "SELECT CAST(1 AS BIGINT) FROM dcr_blocks WHERE kind = $1 AND target = $2",
+        blocks: "SELECT kind, target FROM dcr_blocks WHERE kind = COALESCE($1, kind) AND (kind, target) > ($2, $3) \
+             ORDER BY kind, target LIMIT $4",
 
         connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
              a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
@@ -220,12 +223,17 @@ impl Dialect for Postgres {
              (SELECT COUNT(*) FROM dcr_blocks), (SELECT COUNT(*) FROM dcr_events), \
              (SELECT COUNT(*) FROM dcr_imported_clients), (SELECT COUNT(*) FROM dcr_client_rows), \
              (SELECT COUNT(*) FROM dcr_spent), (SELECT COUNT(*) FROM dcr_upstream_tokens)",
-        events: events!("", "$13"),
-        events_of_user: events!("user_id = $13 AND ", "$14"),
-        events_of_session: events!("session_id = $13 AND ", "$14"),
-        events_of_connection: events!("connection_id = $13 AND ", "$14"),
-        events_of_client: events!("client_id = $13 AND ", "$14"),
-        events_of_reference: events!("reference = $13 AND ", "$14"),
+        events: events!("", "$14"),
+        events_of_user: events!("user_id = $14 AND ", "$15"),
+        events_of_session: events!("session_id = $14 AND ", "$15"),
+        events_of_connection: events!("connection_id = $14 AND ", "$15"),
+        events_of_client: events!("client_id = $14 AND ", "$15"),
+        events_of_reference: events!("reference = $14 AND ", "$15"),
+        events_of_actor: events!("actor = $14 AND actor <> 'person' AND ", "$15"),
+        events_of_reason: events!(
+            "substr(reason, 1, 64) = substr(CAST($14 AS BYTEA), 1, 64) AND reason <> ''::bytea AND ",
+            "$15"
+        ),
 
         sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = $1 ORDER BY session_id FOR UPDATE",
         keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
@@ -237,7 +245,7 @@ impl Dialect for Postgres {
         erase_events_of_connections: erase_events!(
             "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = $2)"
         ),
-        erase_actor: "UPDATE dcr_events SET actor = $1 WHERE actor = $2",
+        erase_actor: "UPDATE dcr_events SET actor = $1 WHERE actor = $2 AND actor <> 'person'",
         erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = $1",
         erase_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id = $1",
         erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
@@ -251,6 +259,9 @@ impl Dialect for Postgres {
              ON CONFLICT (hour, platform, step, outcome) DO UPDATE SET number = dcr_funnel.number + excluded.number",
         funnel: "SELECT hour, platform, step, outcome, number FROM dcr_funnel WHERE hour >= $1 AND hour < $2 \
              AND (hour, platform, step, outcome) > ($3, $4, $5, $6) ORDER BY hour, platform, step, outcome LIMIT $7",
+        funnel_sums: "SELECT hour - (hour - $1) % $2 AS piece, platform, step, outcome, CAST(SUM(number) AS BIGINT) \
+             FROM dcr_funnel WHERE hour >= $3 AND hour < $4 GROUP BY piece, platform, step, outcome \
+             ORDER BY piece, platform, step, outcome",
         sweep_events: concat!(
             "DELETE FROM dcr_events WHERE event_id = ANY (ARRAY(SELECT event_id FROM dcr_events WHERE at < $1 AND ",
             not_asked_for!(),
@@ -343,6 +354,9 @@ impl Dialect for Postgres {
              COUNT(CASE WHEN ended_at IS NULL AND expires_at <= $2 THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
         busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > $1 \
              GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
+        client_uses: client_uses!("$1", "", "$2", "$3"),
+        client_use: client_uses!("$1", "a.client_id = $2 AND ", "$3", "$4"),
+        platform_uses: platform_uses!("$1"),
 
         sweep_lapsed: sweep!("expires_at"),
         sweep_ended: sweep!("ended_at"),

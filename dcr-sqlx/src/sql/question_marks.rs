@@ -1,6 +1,6 @@
 //! What SQLite and MySQL write alike.
 
-use super::{event_columns, not_imported, session_columns, user_columns, users};
+use super::{client_uses, event_columns, not_imported, platform_uses, session_columns, user_columns, users};
 use crate::dialect::Statements;
 
 macro_rules! end {
@@ -38,12 +38,15 @@ macro_rules! events {
              AND COALESCE(platform, x'') = COALESCE(?, platform, x'') \
              AND kind = COALESCE(?, kind) AND HEX(reason) = HEX(COALESCE(?, reason)) \
              AND COALESCE(reference, '') = COALESCE(?, reference, '') \
+             AND COALESCE(actor, 'unknown') = COALESCE(?, actor, 'unknown') \
              AND at >= ? AND at <= ? AND (at < ? OR event_id < ?)",
             $last,
             " ORDER BY at DESC, event_id DESC LIMIT ?"
         )
     };
 }
+pub(super) use events;
+
 /// On events that fit, a marker in the place of the user, and nothing else that leads to them.
 macro_rules! erase_events {
     ($filter:literal) => {
@@ -115,6 +118,8 @@ pub(super) const ALIKE: Statements = Statements {
     block: "",
     unblock: "DELETE FROM dcr_blocks WHERE kind = ? AND target = ?",
     is_blocked: "SELECT 1 FROM dcr_blocks WHERE kind = ? AND target = ?",
+    blocks: "SELECT kind, target FROM dcr_blocks WHERE kind = COALESCE(?, kind) AND (kind, target) > (?, ?) \
+         ORDER BY kind, target LIMIT ?",
 
     connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
          a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
@@ -138,6 +143,8 @@ pub(super) const ALIKE: Statements = Statements {
     events_of_connection: events!(" AND connection_id = ?"),
     events_of_client: events!(" AND client_id = ?"),
     events_of_reference: events!(" AND reference = ?"),
+    events_of_actor: events!(" AND actor = ? AND actor <> 'person'"),
+    events_of_reason: "",
 
     sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = ? ORDER BY session_id",
     keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
@@ -147,7 +154,7 @@ pub(super) const ALIKE: Statements = Statements {
     erase_events_of_connections: erase_events!(
         "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = ?)"
     ),
-    erase_actor: "UPDATE dcr_events SET actor = ? WHERE actor = ?",
+    erase_actor: "UPDATE dcr_events SET actor = ? WHERE actor = ? AND actor <> 'person'",
     erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = ?",
     erase_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id = ?",
     erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
@@ -159,6 +166,7 @@ pub(super) const ALIKE: Statements = Statements {
     add_count: "",
     funnel: "SELECT hour, platform, step, outcome, number FROM dcr_funnel WHERE hour >= ? AND hour < ? \
          AND (hour, platform, step, outcome) > (?, ?, ?, ?) ORDER BY hour, platform, step, outcome LIMIT ?",
+    funnel_sums: "",
     sweep_events: "",
     sweep_funnel: "",
 
@@ -215,6 +223,9 @@ pub(super) const ALIKE: Statements = Statements {
          COUNT(CASE WHEN ended_at IS NULL AND expires_at <= ? THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
     busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > ? \
          GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
+    client_uses: client_uses!("?", "", "?", "?"),
+    client_use: client_uses!("?", "a.client_id = ? AND ", "?", "?"),
+    platform_uses: platform_uses!("?"),
 
     sweep_lapsed: "",
     sweep_ended: "",

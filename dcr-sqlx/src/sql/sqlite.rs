@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::Sqlite;
 use sqlx::error::DatabaseError;
 
-use super::question_marks::ALIKE;
+use super::question_marks::{ALIKE, events};
 use super::{event_columns, not_asked_for, not_imported, session_columns, user_columns, users};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
@@ -247,6 +247,9 @@ impl Dialect for Sqlite {
         ),
         add_count: "INSERT INTO dcr_funnel (hour, platform, step, outcome, number) VALUES (?, ?, ?, ?, ?) \
              ON CONFLICT (hour, platform, step, outcome) DO UPDATE SET number = dcr_funnel.number + excluded.number",
+        events_of_reason: events!(" AND substr(reason, 1, 64) = substr(?, 1, 64) AND reason <> ''"),
+        funnel_sums: "SELECT hour - (hour - ?) % ? AS piece, platform, step, outcome, SUM(number) FROM dcr_funnel \
+             WHERE hour >= ? AND hour < ? GROUP BY piece, platform, step, outcome ORDER BY piece, platform, step, outcome",
         sweep_erased: "DELETE FROM dcr_erased_sessions WHERE session_id IN \
              (SELECT session_id FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?)",
         sweep_events: concat!(

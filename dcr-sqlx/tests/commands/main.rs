@@ -52,6 +52,7 @@ on_sqlite! {
     a_recovery_ends_again_what_was_ended_and_opens_the_window
     clients_are_pinned_changed_and_taken_away
     what_cannot_be_pinned_is_refused_with_what_to_write
+    what_people_use_and_what_is_blocked_is_listed
 }
 
 #[test]

@@ -406,3 +406,47 @@ pub(crate) async fn what_cannot_be_pinned_is_refused_with_what_to_write(dcr: Dcr
     dcr.refuses(&["pin", "a", "--redirect", "https://a.example/", "--jwks", "/nowhere.json"], 1, "cannot be read");
     assert!(dcr.prints(&["clients"]).contains("no client is pinned"));
 }
+
+pub(crate) async fn what_people_use_and_what_is_blocked_is_listed(dcr: Dcr) {
+    assert_eq!(dcr.prints(&["blocks"]), "nothing is blocked\n");
+    assert_eq!(dcr.prints(&["platforms"]), "nobody uses anything\n");
+    assert_eq!(dcr.prints(&["clients", "--used"]), "nobody uses a client\n");
+    let store = dcr.store().await;
+    let (ada, bob) = (person("ada"), person("bob"));
+    sign_in(&*store, &ada, "cursor", "client-one", NOW).await;
+    sign_in(&*store, &ada, "claude-web", "client-two", NOW).await;
+    sign_in(&*store, &bob, "cursor", "client-one", NOW).await;
+    sign_in(&*store, &bob, "cursor", "client-one", LONG_AGO).await;
+    let used = dcr.json(&["clients", "--used", "--json"]);
+    let expected = serde_json::json!([
+        { "client_id": "client-one", "people": 2, "live_sessions": 2, "imported": false },
+        { "client_id": "client-two", "people": 1, "live_sessions": 1, "imported": false },
+    ]);
+    assert_eq!(used, expected);
+    let expected = serde_json::json!([
+        { "platform": "claude-web", "people": 1, "connections": 1, "live_sessions": 1 },
+        { "platform": "cursor", "people": 2, "connections": 2, "live_sessions": 2 },
+    ]);
+    assert_eq!(dcr.json(&["platforms", "--json"]), expected);
+    let table = dcr.prints(&["clients", "--used"]);
+    assert!(table.starts_with("PEOPLE  LIVE SESSIONS  CLIENT ID\n2 "), "{table}");
+
+    dcr.prints(&["block", "client-id", "client-two", "--yes", "--reason", "leaked"]);
+    dcr.prints(&["block", "user", "bob@dev.example", "--yes"]);
+    let blocks = serde_json::json!([
+        { "kind": "client_id", "target": "client-two" },
+        { "kind": "user", "target": bob.id.as_str() },
+    ]);
+    assert_eq!(dcr.json(&["blocks", "--json"]), blocks);
+    let of_kind = dcr.prints(&["blocks", "--kind", "client-id"]);
+    assert!(of_kind.contains("client-id  client-two") && !of_kind.contains(bob.id.as_str()), "{of_kind}");
+    dcr.refuses(&["blocks", "--kind", "session"], 2, "client-id");
+
+    let by_command = dcr.prints(&["events", "--actor", "command"]);
+    assert_eq!(by_command.lines().count(), 2, "{by_command}");
+    let leaked = dcr.prints(&["events", "--actor", "command", "--reason", "leaked"]);
+    assert!(leaked.lines().count() == 1 && leaked.contains("client-two"), "{leaked}");
+    let by_ada = format!("admin:{}", ada.id);
+    assert_eq!(dcr.prints(&["events", "--actor", &by_ada]), "");
+    dcr.refuses(&["events", "--actor", "ada"], 2, "admin:usr_");
+}

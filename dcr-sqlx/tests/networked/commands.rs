@@ -25,6 +25,7 @@ pub(crate) fn tests() -> Vec<crate::Test> {
         a_recovery_ends_again_what_was_ended_and_opens_the_window
         clients_are_pinned_changed_and_taken_away
         what_cannot_be_pinned_is_refused_with_what_to_write
+        what_people_use_and_what_is_blocked_is_listed
         old_tables_beside_ours_become_people_and_their_apps
         only_migrate_makes_tables
     }
@@ -57,6 +58,7 @@ scenarios! {
     a_recovery_ends_again_what_was_ended_and_opens_the_window
     clients_are_pinned_changed_and_taken_away
     what_cannot_be_pinned_is_refused_with_what_to_write
+    what_people_use_and_what_is_blocked_is_listed
 }
 
 /// The old system and ours in one database, as where an application keeps all of its tables.

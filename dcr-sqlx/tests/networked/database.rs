@@ -205,10 +205,10 @@ async fn queries_use_their_indexes(database: Database) {
         store.sign_in(several).await.unwrap();
     }
     let mysql = database.kind().is_mysql();
-    database.run(if mysql { "ANALYZE TABLE dcr_sessions, dcr_events" } else { "ANALYZE" }).await;
+    database.run(if mysql { "ANALYZE TABLE dcr_sessions, dcr_events, dcr_aliases" } else { "ANALYZE" }).await;
     let texts = if mysql { sqlx::MySql::SQL.to_prepare() } else { sqlx::Postgres::SQL.to_prepare() };
     let text = |name: &str| texts.iter().find(|(other, _)| *other == name).unwrap().1;
-    let mut event = vec!["NULL"; 8];
+    let mut event = vec!["NULL"; 9];
     event.extend(["1", "9", "9", "'x'"]);
     let all = [&event[..], &["10"]].concat();
     event.extend(["'x'", "10"]);
@@ -229,6 +229,11 @@ async fn queries_use_their_indexes(database: Database) {
         ("events_of_connection", &event, "dcr_events_by_connection"),
         ("events_of_client", &event, "dcr_events_by_client"),
         ("events_of_reference", &event, "dcr_events_by_reference"),
+        ("events_of_actor", &event, "dcr_events_by_actor"),
+        ("events_of_reason", &event, "dcr_events_by_reason"),
+        ("erase_actor", &["'x'", "'y'"], "dcr_events_by_actor"),
+        ("client_uses", &["1", "''", "10"], "dcr_aliases_by_client"),
+        ("users_by_client", &["'x'", "''", "10"], "dcr_aliases_by_client"),
         ("sweep_events", &["1", "10"], "dcr_events_by_time"),
     ] {
         let plan = if mysql {

@@ -11,6 +11,8 @@ pub(crate) struct Banner {
     pub(crate) more_urls: Vec<String>,
     pub(crate) login: Login,
     pub(crate) data: String,
+    /// Where the operator's console is, if there is one.
+    pub(crate) console: Option<String>,
     /// Where metrics are shown, if they are.
     pub(crate) metrics: Option<String>,
 }
@@ -32,7 +34,7 @@ impl Banner {
 
 impl fmt::Display for Banner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, mcp_url, more_urls, login, data, metrics } = self;
+        let Self { name, mcp_url, more_urls, login, data, console, metrics } = self;
         let urls = if more_urls.is_empty() { "this URL" } else { "one of these URLs" };
         writeln!(f, "{name} is ready. Add {urls} to an MCP client and sign in; it needs no client id and no secret:")?;
         writeln!(f)?;
@@ -56,9 +58,33 @@ impl fmt::Display for Banner {
             }
         }
         writeln!(f, "Data:             {data}")?;
+        if let Some(console) = console {
+            writeln!(f, "Console:          {console}")?;
+        }
         if let Some(metrics) = metrics {
             writeln!(f, "Metrics:          {metrics}")?;
         }
         writeln!(f, "Stop:             ctrl-c")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_banner_says_where_the_console_is_if_there_is_one() {
+        let mut banner = Banner {
+            name: "Test".to_owned(),
+            mcp_url: "https://mcp.example/mcp".to_owned(),
+            more_urls: Vec::new(),
+            login: Login::Oidc { issuer: "https://idp.example".to_owned() },
+            data: "in memory".to_owned(),
+            console: None,
+            metrics: None,
+        };
+        assert!(!banner.to_string().contains("Console:"));
+        banner.console = Some("https://admin.example/oauth/admin".to_owned());
+        assert!(banner.to_string().contains("\nConsole:          https://admin.example/oauth/admin\n"));
     }
 }

@@ -122,8 +122,8 @@ impl Example {
         let metrics = watch.map(|watch| watch.start(engine.clone(), stop.clone()));
         let mut mcp_urls = urls(&engine, &settings.resources);
         let mcp_url = mcp_urls.next().unwrap_or_else(|| engine.issuer().to_owned());
-        let banner =
-            Banner { name: settings.server_name, mcp_url, more_urls: mcp_urls.collect(), login, data, metrics };
+        let (name, more_urls, console) = (settings.server_name, mcp_urls.collect(), engine.console().url());
+        let banner = Banner { name, mcp_url, more_urls, login, data, console, metrics };
         let resources = settings.resources;
         let fetch = ReqwestFetch::new().map_err(|error| Failure::start(error.to_string()))?;
         let graph = Graph { engine: engine.clone(), fetch: Arc::new(fetch), url: graph_url };

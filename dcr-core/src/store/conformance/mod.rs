@@ -23,6 +23,7 @@ mod block;
 mod clients;
 mod erase;
 mod fixtures;
+mod listing;
 mod operate;
 mod races;
 mod reads;
@@ -36,6 +37,7 @@ pub use self::advance::*;
 pub use self::block::*;
 pub use self::clients::*;
 pub use self::erase::*;
+pub use self::listing::*;
 pub use self::operate::*;
 pub use self::races::*;
 pub use self::reads::*;
@@ -164,6 +166,13 @@ macro_rules! store_conformance {
             race_one_of_many_leases_is_given
             race_one_of_many_replacements_counts
             race_a_sign_in_keeps_its_upstream_token_while_others_end
+            funnel_counts_are_summed_by_pieces_of_time
+            events_are_found_by_who_did_it
+            events_are_found_by_their_whole_reason
+            client_ids_say_how_many_people_and_live_sessions_they_have
+            client_ids_that_people_use_come_in_pages
+            platforms_say_how_many_people_connections_and_live_sessions_they_have
+            blocks_are_listed
         }
     };
     (@cases $fresh:expr; $($case:ident)*) => {
@@ -199,6 +208,7 @@ mod tests {
             include_str!("block.rs"),
             include_str!("clients.rs"),
             include_str!("erase.rs"),
+            include_str!("listing.rs"),
             include_str!("operate.rs"),
             include_str!("races.rs"),
             include_str!("reads.rs"),

@@ -123,11 +123,11 @@ pub async fn users_are_found_by_a_part_of_their_name(store: AnyStore) {
     }
 }
 
-fn hour(n: i64) -> Timestamp {
+pub(super) fn hour(n: i64) -> Timestamp {
     Timestamp::from_unix_seconds(1_700_000_000 / 3_600 * 3_600 + n * 3_600)
 }
 
-fn count(n: i64, platform: &str, step: Step, outcome: &str, count: u64) -> FunnelCount {
+pub(super) fn count(n: i64, platform: &str, step: Step, outcome: &str, count: u64) -> FunnelCount {
     FunnelCount { hour: hour(n), platform: Platform::named(platform), step, outcome: outcome.to_owned(), count }
 }
 

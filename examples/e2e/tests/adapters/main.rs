@@ -708,6 +708,9 @@ async fn the_admin_api() {
         "/events.jsonl".to_owned(),
         "/funnel".to_owned(),
         "/platforms".to_owned(),
+        "/blocks?kind=user".to_owned(),
+        "/events?actor=admin_token&reason=x".to_owned(),
+        "/client-ids".to_owned(),
         "/client-ids?client_id=https%3A%2F%2Fa.example%2Fb".to_owned(),
         "/references/0000-0000".to_owned(),
     ];
