@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, ORIGIN, SET_COOKIE};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, LOCATION, ORIGIN, SET_COOKIE,
+};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use serde::Deserialize;
 use url::form_urlencoded;
@@ -26,6 +28,50 @@ const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 static NEXT: AtomicU64 = AtomicU64::new(0);
 /// People take turns.
 static PERSON: AtomicUsize = AtomicUsize::new(0);
+
+/// What this process has done so far, and was answered as it must be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Done {
+    /// Registrations.
+    pub registrations: u64,
+    /// Sign-ins, to the code.
+    pub sign_ins: u64,
+    /// Codes that were redeemed.
+    pub exchanges: u64,
+    /// Refreshes.
+    pub refreshes: u64,
+}
+
+static REGISTRATIONS: AtomicU64 = AtomicU64::new(0);
+static SIGN_INS: AtomicU64 = AtomicU64::new(0);
+static EXCHANGES: AtomicU64 = AtomicU64::new(0);
+static REFRESHES: AtomicU64 = AtomicU64::new(0);
+
+/// See [`Done`].
+#[must_use]
+pub fn done() -> Done {
+    let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+    Done {
+        registrations: read(&REGISTRATIONS),
+        sign_ins: read(&SIGN_INS),
+        exchanges: read(&EXCHANGES),
+        refreshes: read(&REFRESHES),
+    }
+}
+
+impl Done {
+    /// What was done since an earlier time.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Self {
+        Self {
+            registrations: self.registrations - earlier.registrations,
+            sign_ins: self.sign_ins - earlier.sign_ins,
+            exchanges: self.exchanges - earlier.exchanges,
+            refreshes: self.refreshes - earlier.refreshes,
+        }
+    }
+}
 
 /// A client that is registered.
 #[derive(Debug, Clone)]
@@ -94,6 +140,7 @@ impl Hands {
         let answer = server.send(Method::POST, &site.register, &[(CONTENT_TYPE, JSON)], registration()).await?;
         let answer = answer.expect(StatusCode::CREATED, "register")?;
         let id = json::<Registered>(&answer)?.client_id;
+        REGISTRATIONS.fetch_add(1, Ordering::Relaxed);
         Ok(Client { id })
     }
 
@@ -144,6 +191,7 @@ impl Hands {
         let pairs = form_urlencoded::parse(back.query().unwrap_or_default().as_bytes());
         let code = pairs.into_iter().find_map(|(name, code)| (name == "code").then(|| code.into_owned()));
         let code = code.ok_or_else(|| Failure::new(format!("callback: no code in {back}")))?;
+        SIGN_INS.fetch_add(1, Ordering::Relaxed);
         Ok(Code { client, code })
     }
 
@@ -162,6 +210,7 @@ impl Hands {
         ]);
         let tokens = self.token(request, "exchange").await?;
         let bearer = bearer(&tokens.access_token)?;
+        EXCHANGES.fetch_add(1, Ordering::Relaxed);
         Ok(Session { client, refresh_token: tokens.refresh_token, bearer })
     }
 
@@ -178,6 +227,7 @@ impl Hands {
         let tokens = self.token(request, "refresh").await?;
         session.bearer = bearer(&tokens.access_token)?;
         session.refresh_token = tokens.refresh_token;
+        REFRESHES.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

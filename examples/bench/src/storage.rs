@@ -11,7 +11,8 @@ use crate::Failure;
 
 /// Rows that are there before.
 const ROWS: i64 = 10_000;
-const UPDATE: &str = "UPDATE sessions SET generation = generation + 1, advanced_at = ?2, expires_at = ?3 WHERE session_id = ?1";
+const UPDATE: &str =
+    "UPDATE sessions SET generation = generation + 1, advanced_at = ?2, expires_at = ?3 WHERE session_id = ?1";
 const SELECT: &str = "SELECT generation, client_id, resource, scope FROM sessions WHERE session_id = ?1";
 const USED: &str = "INSERT INTO used (session_id, generation, at) VALUES (?1, ?2, ?3)";
 const FORGET: &str = "DELETE FROM used WHERE session_id = ?1 AND generation < ?2";

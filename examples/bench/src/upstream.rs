@@ -97,7 +97,8 @@ impl Drop for Upstream {
 
 /// The provider: with [`PEOPLE`], and codes that are forgotten as early as it allows.
 pub fn provider(signing: Signing) -> DevIdp {
-    let users = (0..PEOPLE).map(|n| User::new(person(n), format!("Person {n}"), format!("{n:08x}-0000-4000-8000-000000000000")));
+    let users = (0..PEOPLE)
+        .map(|n| User::new(person(n), format!("Person {n}"), format!("{n:08x}-0000-4000-8000-000000000000")));
     let algorithm = match signing {
         Signing::Rs256 => Algorithm::Rs256,
         Signing::Es256 => Algorithm::Es256,
