@@ -9,8 +9,8 @@ use dcr_bench::{Failure, Load, Measured, Phase, Plan, Scenario, Server, Signing,
 static NEXT: AtomicU32 = AtomicU32::new(0);
 const WARM_UP: Duration = Duration::from_millis(500);
 /// Tokens that were not seen, and codes, for each connection.
-const TOKENS: usize = 400;
-const CODES: usize = 150;
+const TOKENS: usize = 600;
+const CODES: usize = 250;
 
 /// See the module.
 #[derive(Debug)]
