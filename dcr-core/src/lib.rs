@@ -74,6 +74,9 @@ pub mod metrics;
 mod oauth;
 mod operator;
 pub mod pages;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod parts;
 mod random;
 pub mod record;
 pub mod remote;

@@ -8,7 +8,12 @@ use crate::realm::Realm;
 use crate::refusal::Refusal;
 
 const REFRESH_LIFETIME: i64 = 90 * 24 * 3_600;
+/// As many refresh tokens, and as many access tokens, are remembered.
 const MAX_GRANTS: usize = 10_000;
+/// As many codes: each is a sign-in, and a load test makes thousands a second.
+const MAX_CODES: usize = 200_000;
+/// Fewer than this are not searched for what has lapsed.
+const FEW: usize = 64;
 
 /// What a code stands for.
 #[derive(Clone, Debug)]
@@ -47,32 +52,69 @@ enum Code {
     Redeemed { expires: i64 },
 }
 
+/// Grants by their tokens. What has lapsed goes after as many additions as there were entries the last time, so that an
+/// addition costs the same however many there are.
+struct Kept<T> {
+    by_token: HashMap<String, T>,
+    most: usize,
+    additions: usize,
+}
+
+impl<T> Kept<T> {
+    fn at_most(most: usize) -> Self {
+        Self { by_token: HashMap::new(), most, additions: FEW }
+    }
+
+    /// Adds one, if there is room.
+    fn add(&mut self, token: String, grant: T, is_good: impl Fn(&T) -> bool) {
+        if self.additions == 0 {
+            self.by_token.retain(|_, grant| is_good(grant));
+            self.additions = self.by_token.len().max(FEW);
+        }
+        self.additions -= 1;
+        if self.by_token.len() < self.most {
+            self.by_token.insert(token, grant);
+        }
+    }
+
+    fn get(&self, token: &str) -> Option<&T> {
+        self.by_token.get(token)
+    }
+}
+
 /// All grants of a provider, in memory.
-#[derive(Default)]
 pub(crate) struct Grants {
-    codes: HashMap<String, Code>,
-    refresh: HashMap<String, RefreshGrant>,
-    access: HashMap<String, AccessGrant>,
+    codes: Kept<Code>,
+    refresh: Kept<RefreshGrant>,
+    access: Kept<AccessGrant>,
     /// The ids of assertions, until those lapse.
     assertions: HashMap<String, i64>,
+}
+
+impl Default for Grants {
+    fn default() -> Self {
+        Self {
+            codes: Kept::at_most(MAX_CODES),
+            refresh: Kept::at_most(MAX_GRANTS),
+            access: Kept::at_most(MAX_GRANTS),
+            assertions: HashMap::new(),
+        }
+    }
 }
 
 impl Grants {
     /// A new code of more than a kilobyte, as those of Entra ID are.
     pub(crate) fn add_code(&mut self, grant: CodeGrant, now: i64) -> String {
-        self.codes.retain(|_, code| match code {
+        let code = format!("1.{}", random::text::<1_024>());
+        self.codes.add(code.clone(), Code::Live(grant), |code| match code {
             Code::Live(CodeGrant { expires, .. }) | Code::Redeemed { expires } => now < *expires,
         });
-        let code = format!("1.{}", random::text::<1_024>());
-        if self.codes.len() < MAX_GRANTS {
-            self.codes.insert(code.clone(), Code::Live(grant));
-        }
         code
     }
 
     /// Takes the fault of `stage` out of a code, so that the next try with the same code succeeds.
     pub(crate) fn take_code_fault(&mut self, code: &str, belongs: impl FnOnce(Fault) -> bool) -> Option<Fault> {
-        match self.codes.get_mut(code)? {
+        match self.codes.by_token.get_mut(code)? {
             Code::Live(grant) if grant.fault.is_some_and(belongs) => grant.fault.take(),
             _ => None,
         }
@@ -94,7 +136,7 @@ impl Grants {
 
     /// Marks a code as used, which it may be only once.
     pub(crate) fn redeem(&mut self, code: &str) -> Result<(), Refusal> {
-        if let Some(entry) = self.codes.get_mut(code)
+        if let Some(entry) = self.codes.by_token.get_mut(code)
             && let Code::Live(CodeGrant { expires, .. }) = &*entry
         {
             *entry = Code::Redeemed { expires: *expires };
@@ -105,21 +147,16 @@ impl Grants {
 
     /// A new refresh token. Older ones of the same login stay good, as with Entra ID.
     pub(crate) fn add_refresh(&mut self, realm: Realm, user: String, scope: String, now: i64) -> String {
-        self.refresh.retain(|_, grant| now < grant.expires);
         let token = format!("1.{}", random::text::<1_024>());
-        if self.refresh.len() < MAX_GRANTS {
-            self.refresh.insert(token.clone(), RefreshGrant { realm, user, scope, expires: now + REFRESH_LIFETIME });
-        }
+        let grant = RefreshGrant { realm, user, scope, expires: now + REFRESH_LIFETIME };
+        self.refresh.add(token.clone(), grant, |grant| now < grant.expires);
         token
     }
 
     /// A new access token.
     pub(crate) fn add_access(&mut self, grant: AccessGrant, now: i64) -> String {
-        self.access.retain(|_, grant| now <= grant.expires);
         let token = random::text::<1_024>();
-        if self.access.len() < MAX_GRANTS {
-            self.access.insert(token.clone(), grant);
-        }
+        self.access.add(token.clone(), grant, |grant| now <= grant.expires);
         token
     }
 
@@ -131,7 +168,7 @@ impl Grants {
 
     /// Forgets a refresh token.
     pub(crate) fn drop_refresh(&mut self, token: &str) {
-        self.refresh.remove(token);
+        self.refresh.by_token.remove(token);
     }
 
     /// Whether an assertion of this id comes for the first time.
