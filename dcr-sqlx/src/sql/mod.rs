@@ -94,11 +94,12 @@ use client_uses;
 /// How platforms are used; `COUNT(NULL)` is a nought of the same type in every database.
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 macro_rules! platform_uses {
-    ($now:literal) => {
+    ($now:literal, $sessions:literal) => {
         concat!(
             "SELECT platform, COUNT(DISTINCT user_id), COUNT(*), COUNT(NULL) FROM dcr_connections GROUP BY platform \
-             UNION ALL SELECT platform, COUNT(NULL), COUNT(NULL), COUNT(*) FROM dcr_sessions \
-             WHERE ended_at IS NULL AND expires_at > ",
+             UNION ALL SELECT platform, COUNT(NULL), COUNT(NULL), COUNT(*) FROM ",
+            $sessions,
+            " WHERE ended_at IS NULL AND expires_at > ",
             $now,
             " GROUP BY platform"
         )

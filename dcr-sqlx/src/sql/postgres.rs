@@ -356,7 +356,7 @@ impl Dialect for Postgres {
              GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
         client_uses: client_uses!("$1", "", "$2", "$3"),
         client_use: client_uses!("$1", "a.client_id = $2 AND ", "$3", "$4"),
-        platform_uses: platform_uses!("$1"),
+        platform_uses: platform_uses!("$1", "dcr_sessions"),
 
         sweep_lapsed: sweep!("expires_at"),
         sweep_ended: sweep!("ended_at"),

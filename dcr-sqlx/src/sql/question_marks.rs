@@ -225,7 +225,7 @@ pub(super) const ALIKE: Statements = Statements {
          GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
     client_uses: client_uses!("?", "", "?", "?"),
     client_use: client_uses!("?", "a.client_id = ? AND ", "?", "?"),
-    platform_uses: platform_uses!("?"),
+    platform_uses: platform_uses!("?", "dcr_sessions"),
 
     sweep_lapsed: "",
     sweep_ended: "",
