@@ -1,8 +1,6 @@
 //! The parts of the engine one by one, on memory, without a network: `cargo bench -p dcr-core --all-features`, or
 //! `examples/bench/run micro`. Whole servers are measured by `examples/bench`.
 
-#![expect(missing_docs, reason = "the macro of a benchmark makes a public item")]
-
 #[path = "../tests/support/mod.rs"]
 mod support;
 
