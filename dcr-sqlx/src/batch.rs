@@ -41,6 +41,7 @@ type Answers<J> = oneshot::Sender<Result<<J as Job>::Answer, Failure>>;
 struct GivenUp;
 
 impl<J: Job> Batches<J> {
+    #[cfg(any(test, feature = "sqlite", feature = "postgres", feature = "mysql"))]
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self { queue: Mutex::new(Queue { waiting: VecDeque::new(), running: false }) })
     }
