@@ -1,7 +1,8 @@
 //! Opening an SQLite database.
 //!
 //! One connection writes and waits for its turn at `BEGIN IMMEDIATE`; four read. Write-ahead logging, so that readers and
-//! the writer, of this process and of others, do not wait for each other.
+//! the writer, of this process and of others, do not wait for each other. What many write at the same time goes through that
+//! one connection in groups ([`crate::batch`]).
 
 use std::sync::Arc;
 use std::time::Duration;
