@@ -114,8 +114,8 @@ fn is_passing(error: &dyn sqlx::error::DatabaseError) -> bool {
 mod tests {
     use dcr_core::Timestamp;
     use dcr_core::record::{Event, EventKind};
-    use dcr_core::session::{ConnectionId, EventId, SessionId};
-    use dcr_core::store::{Ending, EventQuery, Store as _, StoreError, Target};
+    use dcr_core::session::{ConnectionId, EventId, Generation, SessionId};
+    use dcr_core::store::{Advance, Advanced, Ending, EventQuery, Store as _, StoreError, Target};
     use sqlx::{Executor as _, Row as _};
 
     use super::*;
@@ -210,6 +210,28 @@ mod tests {
             let error = store.session(id).await.unwrap_err();
             assert!(matches!(&error, StoreError::Inconsistent(text) if text.contains(column)), "{damage}: {error}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_damaged_row_is_nobody_elses_trouble_in_a_batch() {
+        let store = store().await;
+        sqlx::raw_sql(ROWS).execute(&store.writer).await.unwrap();
+        let another = "INSERT INTO dcr_sessions SELECT x'01010101010101010101010101010101', connection_id, user_id, client_id,
+                 provenance, platform, auth_method, adopted_secret, redirect_uri, code_challenge, resource, scope,
+                 refreshable, generation, created_at, redeemed_at, advanced_at, expires_at, absolute_expires_at, ended_at,
+                 end_reason FROM dcr_sessions;
+             UPDATE dcr_sessions SET redirect_uri = x'ff' WHERE session_id = zeroblob(16)";
+        sqlx::raw_sql(another).execute(&store.writer).await.unwrap();
+        let at = Timestamp::from_unix_micros;
+        let advance = Advance { from: Generation::CODE, now: at(1), expires_at: at(8), adopted_secret: None };
+        let [damaged, whole] = [[0; 16], [1; 16]].map(SessionId::from_bytes);
+        // Both wait before the task that writes begins.
+        let (damaged, whole) = tokio::join!(store.advance(damaged, advance), store.advance(whole, advance));
+        assert!(
+            matches!(&damaged, Err(StoreError::Inconsistent(text)) if text.contains("redirect_uri")),
+            "{damaged:?}"
+        );
+        assert!(matches!(&whole, Ok(Advanced::Won(session)) if session.generation.get() == 1), "{whole:?}");
     }
 
     #[tokio::test]
