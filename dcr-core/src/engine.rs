@@ -554,7 +554,10 @@ impl DcrEngineBuilder {
             SecretSource::Given { active, retired } => KeyRing::new(&active, &retired)?,
             SecretSource::Unsaid if !issuer.is_loopback() => return Err(ConfigError::NoSecret),
             SecretSource::Unsaid | SecretSource::Store => {
-                let secret = store.keep_secret(Secret::generate(self.random.as_ref())?).await?;
+                let secret = match store.kept_secret().await? {
+                    Some(kept) => kept,
+                    None => store.keep_secret(Secret::generate(self.random.as_ref())?).await?,
+                };
                 KeyRing::new(&[secret], &[])?
             }
         };

@@ -280,3 +280,16 @@ async fn a_store_that_is_down_is_503_and_the_same_request_works_later() {
     store.fail(false);
     support::tokens(&world.refresh(U, &tokens.refresh).await);
 }
+
+/// Frameworks move it into a box of their own for every request. All steps inlined it would be larger than what an allocator
+/// asks the system for anew each time.
+#[tokio::test]
+async fn the_future_of_a_request_has_no_room_for_every_step() {
+    let world = World::new().await;
+    let unread = http_body_util::Full::new(bytes::Bytes::new());
+    let whole = size_of_val(&world.engine.handle(http::Request::new(bytes::Bytes::new())));
+    let reading = size_of_val(&world.engine.handle_unread(http::Request::new(unread)));
+    let passing = size_of_val(&world.engine.authenticate(&http::HeaderMap::new(), None));
+    println!("{whole} {reading} {passing}");
+    assert!(whole.max(reading) <= 4 * 1_024 && passing <= 2 * 1_024, "{whole}, {reading} and {passing} bytes");
+}

@@ -1,6 +1,6 @@
 //! The counter of a session moves: one statement decides, and of two at once one wins (I-5).
 //!
-//! Where the database has one writer, those who come at the same time share a statement and its commit.
+//! Where a statement answers with the rows that it changed, those who come at the same time share one, and its commit.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,7 @@ use crate::batch::Job;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::json;
+use crate::retry::Attempts;
 use crate::rows::{Columns, Value, Word, of_event, values};
 
 /// A counter to be moved in the next batch.
@@ -43,9 +44,12 @@ pub(crate) async fn advance<DB: Dialect>(
         Some(next) if !DB::SQL.advance_many.is_empty() => {
             let whole = store.share();
             let write = move |moves| many(whole.share(), moves);
-            store.advances.submit(Move { id, advance, next }, write).await?
+            match store.advances.submit(Move { id, advance, next }, write).await? {
+                // Somebody else had the row, and it was passed over.
+                None if !DB::SQL.refresh.is_empty() => returning(store, id, advance, next).await?,
+                moved => moved,
+            }
         }
-        Some(next) if DB::RETURNING => returning(store, id, advance, next).await?,
         Some(next) => return read_and_move(store, id, advance, next).await,
     };
     match moved {
@@ -56,18 +60,29 @@ pub(crate) async fn advance<DB: Dialect>(
 
 /// Each of these, in one statement.
 async fn many<DB: Dialect>(store: SqlStore<DB>, moves: Vec<Move>) -> Vec<Result<Option<Session>, Failure>> {
-    match at_once(&store, &moves).await {
+    // Nobody waits longer for this than for a transaction of its own, and it does not keep the next ones waiting.
+    let attempts = Attempts::new();
+    match attempts.within::<DB, _>(at_once(&store, &moves)).await {
         Ok(answers) => answers,
         // It may be the fault of one of them: the others go on without it.
-        Err(Failure::Store(StoreError::Inconsistent(_))) if moves.len() > 1 => {
+        Err(failure) if moves.len() > 1 && is_of_one::<DB>(&failure) => {
             let mut answers = Vec::with_capacity(moves.len());
             for one in &moves {
-                let alone = at_once(&store, std::slice::from_ref(one)).await;
+                let alone = attempts.within::<DB, _>(at_once(&store, std::slice::from_ref(one))).await;
                 answers.push(alone.and_then(|mut answers| answers.pop().unwrap_or(Ok(None))));
             }
             answers
         }
         Err(failure) => moves.iter().map(|_| Err(failure.again())).collect(),
+    }
+}
+
+/// A conflict with one row of a database with many writers, or a parameter or row that is none.
+const fn is_of_one<DB: Dialect>(failure: &Failure) -> bool {
+    match failure {
+        Failure::Conflict(_) => DB::DEADLINE.is_some(),
+        Failure::Store(StoreError::Inconsistent(_)) => true,
+        _ => false,
     }
 }
 

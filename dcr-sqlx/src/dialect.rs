@@ -16,10 +16,6 @@ pub trait Dialect: Database<Arguments: IntoArguments<Self>> {
     #[doc(hidden)]
     const SQL: Statements;
 
-    /// Whether an `UPDATE` can answer with its rows.
-    #[doc(hidden)]
-    const RETURNING: bool;
-
     /// How long a method may take, waits and repeats included, where the database is behind a network that may swallow
     /// what is sent. `None` where it is part of this process and has time-outs of its own.
     #[doc(hidden)]
@@ -248,14 +244,15 @@ statements! {
     session,
     /// One session with its user.
     session_view,
-    /// Moves the counter of a live session from 0. The answer is the session, if the dialect is [`Dialect::RETURNING`].
+    /// Moves the counter of a live session from 0. Beside `advance_many` the answer is the session; empty where that passes
+    /// nobody over.
     redeem,
     /// Moves the counter of a live session from a later generation, with the same answer.
     refresh,
     /// Moves the counters of several live sessions, each from where it is said to stand, and answers with those that moved.
     /// They are a JSON array (see [`crate::json`]) of: session, old and new generation, now, the end from now on, and the
-    /// adopted secret, which counts if the old generation is 0. Empty where transactions write side by side, and `redeem`
-    /// and `refresh` do it.
+    /// adopted secret, which counts if the old generation is 0. Those that somebody else has locked may be passed over. Empty
+    /// where an `UPDATE` cannot answer with its rows, and `redeem` and `refresh` do it.
     advance_many,
 
     /// Moves the counter of a session that has not ended from any generation below a token's. What depends on the old

@@ -32,7 +32,8 @@ pub(crate) struct Held<DB: Dialect> {
 
 impl<DB: Dialect> Held<DB> {
     pub(crate) async fn of(pool: &Pool<DB>, kept: bool) -> Result<Self, Failure> {
-        let connection = pool.acquire().await.map_err(failure::<DB>)?;
+        // In a box, like what gives it back: both have room for opening a connection, and would be moved with every transaction.
+        let connection = Box::pin(pool.acquire()).await.map_err(failure::<DB>)?;
         Ok(Self { connection: Some(connection), open: false, doubtful: false, kept })
     }
 
@@ -139,7 +140,7 @@ impl<DB: Dialect> Drop for Held<DB> {
 /// the system does, a quarter of an hour if the network went silent. Cut short, it is closed and its place is free.
 fn give_back<DB: Dialect>(mut connection: PoolConnection<DB>) -> impl Future<Output = ()> + Send + 'static {
     // Here and not in the future: one that never runs, for the runtime ends, frees the place as well.
-    let returning = connection.return_to_pool();
+    let returning = Box::pin(connection.return_to_pool());
     async move {
         if tokio::time::timeout(RELEASE, returning).await.is_err() {
             tracing::warn!("a connection to the database went silent; it is closed");

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use dcr_core::session::SessionId;
 use dcr_core::store::{Store, StoreError, Target};
-use dcr_core::{Secret, Timestamp};
+use dcr_core::Timestamp;
 
 use crate::SqlStore;
 use crate::dialect::Dialect;
@@ -17,9 +17,6 @@ pub(crate) trait Inspect: Store {
     /// The time by the database's own clock.
     async fn server_time(&self) -> Result<Timestamp, StoreError>;
 
-    /// The secret that the store keeps, if it keeps one.
-    async fn kept_secret(&self) -> Result<Option<Secret>, StoreError>;
-
     /// The sessions that revoking `target` now would end.
     async fn would_end(&self, target: &Target) -> Result<Vec<SessionId>, StoreError>;
 
@@ -32,10 +29,6 @@ impl<DB: Dialect> Inspect for SqlStore<DB> {
     async fn server_time(&self) -> Result<Timestamp, StoreError> {
         let time = retried!(self.query(DB::SQL.server_time, values![], Columns::time))?.pop();
         time.ok_or_else(|| StoreError::Inconsistent("the database does not say what time it is".to_owned()))
-    }
-
-    async fn kept_secret(&self) -> Result<Option<Secret>, StoreError> {
-        Ok(retried!(self.query(DB::SQL.secret, values![], Columns::secret))?.pop())
     }
 
     async fn would_end(&self, target: &Target) -> Result<Vec<SessionId>, StoreError> {

@@ -3,48 +3,53 @@
 //! Words, texts and bytes are in hexadecimal, so that whatever strangers put into them there is nothing to escape. The
 //! statement says which is which.
 
-use std::fmt::Write as _;
+use std::io::Write as _;
 
 use crate::rows::Value;
 
 /// The array of these rows.
 pub(crate) fn array(rows: impl IntoIterator<Item = Vec<Value>>) -> String {
-    let mut json = String::from("[");
+    let mut json = Vec::with_capacity(1024);
+    json.push(b'[');
     for (n, row) in rows.into_iter().enumerate() {
-        json.push_str(if n == 0 { "[" } else { ",[" });
+        json.extend_from_slice(if n == 0 { b"[" } else { b",[" });
         for (n, value) in row.iter().enumerate() {
             if n > 0 {
-                json.push(',');
+                json.push(b',');
             }
             push(&mut json, value);
         }
-        json.push(']');
+        json.push(b']');
     }
-    json.push(']');
-    json
+    json.push(b']');
+    // ASCII, every byte of it.
+    String::from_utf8(json).unwrap_or_default()
 }
 
-fn push(json: &mut String, value: &Value) {
+fn push(json: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Integer(Some(number)) => {
-            // Writing into a `String` cannot fail.
-            let _ = write!(json, "{number}");
+            // Writing into memory cannot fail.
+            let _: std::io::Result<()> = write!(json, "{number}");
         }
         Value::Word(Some(text)) | Value::Text(Some(text)) => push_hex(json, text.as_bytes()),
         Value::Bytes(Some(bytes)) => push_hex(json, bytes),
-        Value::Integer(None) | Value::Word(None) | Value::Text(None) | Value::Bytes(None) => json.push_str("null"),
+        Value::Integer(None) | Value::Word(None) | Value::Text(None) | Value::Bytes(None) => {
+            json.extend_from_slice(b"null");
+        }
     }
 }
 
-fn push_hex(json: &mut String, bytes: &[u8]) {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+fn push_hex(json: &mut Vec<u8>, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     json.reserve(2 * bytes.len() + 2);
-    json.push('"');
-    for byte in bytes {
-        json.push(DIGITS[usize::from(byte >> 4)]);
-        json.push(DIGITS[usize::from(byte & 15)]);
+    json.push(b'"');
+    let begin = json.len();
+    json.resize(begin + 2 * bytes.len(), b'0');
+    for (pair, byte) in json[begin..].chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
     }
-    json.push('"');
+    json.push(b'"');
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 /// While another process turns a new file into a database, opening it is refused at once and not after a wait.
 const OPENING_TRIES: u32 = 50;
+/// Of the connection that writes, in KiB, as it is needed: what a sign-in changes is spread over some twelve indexes.
+const WRITER_CACHE: &str = "-16384";
 
 impl SqliteStore {
     /// Opens the database that a URL such as `sqlite://dcr.db` names, makes it if there is none, and brings its tables up
@@ -57,7 +59,7 @@ impl SqliteStore {
         // From here on a file that is gone is an error and not a reason to make another.
         let here = |options: SqliteConnectOptions| options.filename(file.path()).create_if_missing(false);
         let options = here(options);
-        let writer = open_writer(here(write_ahead)).await?;
+        let writer = open_writer(here(write_ahead).pragma("cache_size", WRITER_CACHE)).await?;
         migrate::sqlite(&writer, tables).await?;
         let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
         Ok(Self::over(writer, reader, Some(file)))

@@ -351,6 +351,10 @@ impl<DB: Dialect> Store for SqlStore<DB> {
         retried!(self.swept(before, limit))
     }
 
+    async fn kept_secret(&self) -> Result<Option<Secret>, StoreError> {
+        retried!(self.secret())
+    }
+
     async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError> {
         retried!(self.secret_or(&candidate))
     }
@@ -429,8 +433,12 @@ impl<DB: Dialect> SqlStore<DB> {
         Ok(swept)
     }
 
+    async fn secret(&self) -> Result<Option<Secret>, Failure> {
+        Ok(self.query(DB::SQL.secret, values![], Columns::secret).await?.pop())
+    }
+
     async fn secret_or(&self, candidate: &Secret) -> Result<Secret, Failure> {
-        if let Some(kept) = self.query(DB::SQL.secret, values![], Columns::secret).await?.pop() {
+        if let Some(kept) = self.secret().await? {
             return Ok(kept);
         }
         let mut transaction = self.begin().await?;

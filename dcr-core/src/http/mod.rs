@@ -129,14 +129,16 @@ impl Endpoints for DcrEngine {
     }
 }
 
+// The future of a request is moved into the framework's own box, whole: it must not have room for every step there is. So
+// the steps are boxes of their own, and a test says how large it may be.
 impl Inner {
     /// `body` is read only of a request that the limits let in: what was read of it, or why it was not.
     async fn handle(&self, parts: &Parts, body: impl Future<Output = Result<Bytes, Reason>>) -> Response<Bytes> {
         if self.admin.as_ref().is_some_and(|admin| admin.is_here(parts.uri.path())) {
-            return self.answer_console(parts, body).await;
+            return Box::pin(self.answer_console(parts, body)).await;
         }
         if let Some((place, page)) = self.connections_at(parts.uri.path()) {
-            return self.observed("connections", self.answer_web(place, page, parts, body)).await;
+            return Box::pin(self.observed("connections", self.answer_web(place, page, parts, body))).await;
         }
         let respond = Responder::new(self, &parts.headers);
         let Some(route) = self.site.route(parts.uri.path()) else {
@@ -192,7 +194,7 @@ impl Inner {
         let asked_the_store = matches!(route, Route::Authorize | Route::Callback | Route::Token);
         if asked_the_store && !response.status().is_server_error() && response.status() != StatusCode::TOO_MANY_REQUESTS
         {
-            self.flush_a_little().await;
+            Box::pin(self.flush_a_little()).await;
         }
         if route.is_for_scripts() { respond::with_cors(response) } else { response }
     }
@@ -233,11 +235,11 @@ impl Inner {
         let asker = Asker::stranger(&self.meters, caller);
         match route {
             Route::Registrations if *method != Method::POST => {
-                self.answer_management(method, headers, query, body, respond).await
+                Box::pin(self.answer_management(method, headers, query, body, respond)).await
             }
             Route::Document(index) => {
                 if Site::is_servers(index) {
-                    self.documents.probe(self.clock.as_ref()).await;
+                    Box::pin(self.documents.probe(self.clock.as_ref())).await;
                 }
                 self.site.document(index, self.documents.is_advertised())
             }
@@ -249,11 +251,11 @@ impl Inner {
                 Ok(answer) => respond.json(StatusCode::CREATED, &answer),
                 Err(refusal) => respond.refusal_json(&refusal),
             },
-            Route::Authorize => self.answer_authorize(headers, query, asker, respond).await,
-            Route::Consent => self.answer_consent(headers, body, respond).await,
-            Route::Callback => self.answer_callback(headers, query, caller, respond).await,
+            Route::Authorize => Box::pin(self.answer_authorize(headers, query, asker, respond)).await,
+            Route::Consent => Box::pin(self.answer_consent(headers, body, respond)).await,
+            Route::Callback => Box::pin(self.answer_callback(headers, query, caller, respond)).await,
             Route::Token => match form_body(headers, query, body) {
-                Ok(form) => match self.token(headers, &form).await {
+                Ok(form) => match Box::pin(self.token(headers, &form)).await {
                     Ok(answer) => {
                         asker.proved(self.clock.now());
                         respond.json(StatusCode::OK, &answer)
@@ -263,14 +265,14 @@ impl Inner {
                 Err(refusal) => respond.refusal_oauth(&refusal, headers),
             },
             Route::Revoke => match form_body(headers, query, body) {
-                Ok(form) => match self.revoke(headers, &form).await {
+                Ok(form) => match Box::pin(self.revoke(headers, &form)).await {
                     Ok(()) => respond.empty(StatusCode::OK),
                     Err(refusal) => respond.refusal_oauth(&refusal, headers),
                 },
                 Err(refusal) => respond.refusal_oauth(&refusal, headers),
             },
             Route::Introspect => match form_body(headers, query, body) {
-                Ok(form) => match self.introspect(headers, &form, asker).await {
+                Ok(form) => match Box::pin(self.introspect(headers, &form, asker)).await {
                     Ok(answer) => respond.json(StatusCode::OK, &answer),
                     Err(refusal) => respond.refusal_oauth(&refusal, headers),
                 },

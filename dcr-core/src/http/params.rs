@@ -1,5 +1,6 @@
 //! Queries and forms, parsed once and by hand, so that duplicates, order and raw bytes stay visible (security.md 6).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
@@ -73,8 +74,17 @@ impl Params {
 }
 
 fn decode(encoded: &[u8]) -> Vec<u8> {
-    let spaced: Vec<u8> = encoded.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
-    percent_encoding::percent_decode(&spaced).collect()
+    let mut spaced = encoded.to_vec();
+    for byte in &mut spaced {
+        if *byte == b'+' {
+            *byte = b' ';
+        }
+    }
+    // Tokens and ids, which are long, have nothing that is encoded.
+    match Cow::from(percent_encoding::percent_decode(&spaced)) {
+        Cow::Owned(decoded) => decoded,
+        Cow::Borrowed(_) => spaced,
+    }
 }
 
 impl fmt::Debug for Params {

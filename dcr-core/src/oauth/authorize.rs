@@ -39,7 +39,6 @@ pub(crate) struct AuthorizingBrowser<'a> {
     /// The values of the cookie of this name by which an approval is remembered.
     pub(crate) remembered: &'a (dyn Fn(&str) -> Vec<String> + Sync),
     /// Whether a person began the navigation.
-    /// Whether a person began the navigation.
     pub(crate) is_fresh_navigation: bool,
     /// On whose behalf a metadata document is fetched.
     pub(crate) asker: Asker<'a>,

@@ -1,6 +1,8 @@
 //! What a page must have, whoever made it. A page without the sealed request or without one of the decisions would
 //! leave people stuck, and a script or a style of its own would not work under the content security policy.
 
+use std::borrow::Cow;
+
 use super::{ConnectionsPage, ConsentPage, RefusalPage, SignInPage};
 
 /// Why a page cannot be served. The operator's fault.
@@ -34,7 +36,7 @@ pub(super) fn sign_in(html: &str, page: &SignInPage) -> Result<(), PageFault> {
     // Of the characters that such a path may have, this one alone is written in more than one manner.
     let written =
         |next: &str| ["&#38;", "&#x26;", "&amp;"].iter().fold(next.to_owned(), |out, at| out.replace(at, "&"));
-    let has = |tag: &Tag| {
+    let has = |tag: &Tag<'_>| {
         tag.name == "input"
             && tag.value("name") == Some("next")
             && tag.value("value").map(written) == Some(page.next.clone())
@@ -61,8 +63,8 @@ pub(super) fn connections(html: &str, page: &ConnectionsPage) -> Result<(), Page
 }
 
 /// What is in each of the forms that post to `action`.
-fn forms<'a>(tags: &'a [Tag], action: &'a str) -> impl Iterator<Item = &'a [Tag]> {
-    let posts = move |tag: &Tag| {
+fn forms<'a>(tags: &'a [Tag<'a>], action: &'a str) -> impl Iterator<Item = &'a [Tag<'a>]> {
+    let posts = move |tag: &Tag<'_>| {
         let method = tag.value("method").is_some_and(|method| method.eq_ignore_ascii_case("post"));
         tag.name == "form" && method && tag.value("action") == Some(action)
     };
@@ -73,14 +75,14 @@ fn forms<'a>(tags: &'a [Tag], action: &'a str) -> impl Iterator<Item = &'a [Tag]
 }
 
 /// Whether a form sends this.
-fn sends(form: &[Tag], name: &str, value: &str) -> bool {
+fn sends(form: &[Tag<'_>], name: &str, value: &str) -> bool {
     form.iter().any(|tag| {
         let sent = tag.name == "input" || tag.name == "button";
         sent && tag.value("name") == Some(name) && tag.value("value") == Some(value)
     })
 }
 
-fn any(html: &str) -> Result<Vec<Tag>, PageFault> {
+fn any(html: &str) -> Result<Vec<Tag<'_>>, PageFault> {
     let tags = tags(html);
     for tag in &tags {
         if tag.name == "script" || tag.attributes.iter().any(|(name, _)| name.starts_with("on")) {
@@ -101,21 +103,25 @@ fn any(html: &str) -> Result<Vec<Tag>, PageFault> {
     Ok(tags)
 }
 
-/// A start tag, or the name of an end tag with a slash before it.
-struct Tag {
-    name: String,
-    attributes: Vec<(String, String)>,
+/// A start tag, or the name of an end tag with a slash before it. Names are in lower case.
+struct Tag<'a> {
+    name: Cow<'a, str>,
+    attributes: Vec<(Cow<'a, str>, &'a str)>,
 }
 
-impl Tag {
-    fn value(&self, name: &str) -> Option<&str> {
-        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+impl<'a> Tag<'a> {
+    fn value(&self, name: &str) -> Option<&'a str> {
+        self.attributes.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
+}
+
+fn in_lower_case(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) { name.to_ascii_lowercase().into() } else { name.into() }
 }
 
 /// The tags of a page, well enough to find one's own fields again: comments and the content of style sheets are passed
 /// over.
-fn tags(html: &str) -> Vec<Tag> {
+fn tags(html: &str) -> Vec<Tag<'_>> {
     let mut found = Vec::new();
     let mut rest = html;
     while let Some(at) = rest.find('<') {
@@ -128,15 +134,18 @@ fn tags(html: &str) -> Vec<Tag> {
         let first = usize::from(rest.starts_with('/'));
         let ends_name = |c: char| c.is_ascii_whitespace() || matches!(c, '>' | '/');
         let end = rest[first..].find(ends_name).map_or(rest.len(), |at| first + at);
-        let name = rest[..end].to_ascii_lowercase();
+        let name = in_lower_case(&rest[..end]);
         if !name.trim_start_matches('/').starts_with(|c: char| c.is_ascii_alphabetic()) {
             continue;
         }
         let attributes;
         (attributes, rest) = attributes_of(&rest[end..]);
-        if matches!(name.as_str(), "style" | "title" | "textarea") {
-            let close = format!("</{name}");
-            rest = rest.to_ascii_lowercase().find(&close).map_or("", |at| &rest[at..]);
+        if matches!(&*name, "style" | "title" | "textarea") {
+            let closes = |at: usize| {
+                let after = rest[at..].strip_prefix("</").and_then(|after| after.as_bytes().get(..name.len()));
+                after.is_some_and(|after| after.eq_ignore_ascii_case(name.as_bytes()))
+            };
+            rest = rest.match_indices('<').find(|(at, _)| closes(*at)).map_or("", |(at, _)| &rest[at..]);
         }
         found.push(Tag { name, attributes });
     }
@@ -144,7 +153,7 @@ fn tags(html: &str) -> Vec<Tag> {
 }
 
 /// The attributes of a tag, and what follows it.
-fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
+fn attributes_of(mut rest: &str) -> (Vec<(Cow<'_, str>, &str)>, &str) {
     let mut found = Vec::new();
     loop {
         rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
@@ -158,7 +167,7 @@ fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
         // The first character belongs to the name, whatever it is: the loop must get on.
         let first = rest.chars().next().map_or(0, char::len_utf8);
         let end = rest[first..].find(ends_name).map_or(rest.len(), |at| first + at);
-        let name = rest[..end].to_ascii_lowercase();
+        let name = in_lower_case(&rest[..end]);
         rest = rest[end..].trim_start();
         let mut value = "";
         if let Some(after) = rest.strip_prefix('=') {
@@ -168,7 +177,7 @@ fn attributes_of(mut rest: &str) -> (Vec<(String, String)>, &str) {
                 _ => after.split_at(after.find(|c: char| c.is_ascii_whitespace() || c == '>').unwrap_or(after.len())),
             };
         }
-        found.push((name, value.to_owned()));
+        found.push((name, value));
     }
 }
 

@@ -472,6 +472,10 @@ impl Store for MemoryStore {
         Ok(is_there)
     }
 
+    async fn kept_secret(&self) -> Result<Option<Secret>, StoreError> {
+        Ok(self.tables()?.secret.clone())
+    }
+
     async fn keep_secret(&self, candidate: Secret) -> Result<Secret, StoreError> {
         Ok(self.tables()?.secret.get_or_insert(candidate).clone())
     }

@@ -49,6 +49,7 @@ macro_rules! each_store_method {
             replace_upstream_token(user: &UserId, instead_of: &UpstreamTokenVersion, token: PutUpstreamToken) -> bool;
             drop_upstream_token(user: &UserId, key: &UpstreamTokenKey, version: &UpstreamTokenVersion) -> bool;
             sweep(before: Timestamp, limit: u32) -> u32;
+            kept_secret() -> Option<Secret>;
             keep_secret(candidate: Secret) -> Secret;
         }
     };

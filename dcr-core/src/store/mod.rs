@@ -374,6 +374,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// [`StoreError`].
     async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError>;
 
+    /// The secret that the store keeps, if it keeps one. Asked before a candidate is made: the first random number of a process
+    /// may take as long as all the rest of its start.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn kept_secret(&self) -> Result<Option<Secret>, StoreError>;
+
     /// The secret that the store keeps, or `candidate`, kept from now on. Concurrent first calls agree on one.
     ///
     /// # Errors

@@ -140,7 +140,6 @@ impl Dialect for MySql {
         ..ALIKE
     };
 
-    const RETURNING: bool = false;
 
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
 

@@ -175,7 +175,23 @@ impl Dialect for Postgres {
              WHERE session_id = $4 AND generation = $5 AND ended_at IS NULL AND expires_at > $6 RETURNING ",
             session_columns!()
         ),
-        advance_many: "",
+        // A row that somebody else has locked is passed over: nobody waits for another one's, and no two of these for each
+        // other.
+        advance_many: concat!(
+            "WITH a AS MATERIALIZED (SELECT decode(value ->> 0, 'hex') AS id, (value ->> 1)::bigint AS earlier, \
+             (value ->> 2)::bigint AS later, (value ->> 3)::bigint AS now, (value ->> 4)::bigint AS until, \
+             decode(value ->> 5, 'hex') AS secret FROM jsonb_array_elements($1::jsonb)), \
+             free AS MATERIALIZED (SELECT s.session_id AS free_id FROM dcr_sessions AS s \
+             WHERE s.session_id = ANY (ARRAY(SELECT id FROM a)) FOR NO KEY UPDATE SKIP LOCKED) \
+             UPDATE dcr_sessions SET generation = a.later, advanced_at = a.now, \
+             expires_at = LEAST(a.until, dcr_sessions.absolute_expires_at), \
+             redeemed_at = CASE a.earlier WHEN 0 THEN a.now ELSE dcr_sessions.redeemed_at END, \
+             adopted_secret = CASE a.earlier WHEN 0 THEN a.secret ELSE dcr_sessions.adopted_secret END \
+             FROM a JOIN free ON free.free_id = a.id \
+             WHERE dcr_sessions.session_id = a.id AND dcr_sessions.generation = a.earlier \
+             AND dcr_sessions.ended_at IS NULL AND dcr_sessions.expires_at > a.now RETURNING ",
+            session_columns!()
+        ),
         plain_sign_ins: "",
         put_users: "",
         put_connections: "",
@@ -367,7 +383,6 @@ impl Dialect for Postgres {
         sweepable: "SELECT COUNT(*) FROM dcr_sessions WHERE expires_at < $1 OR ended_at < $2",
     };
 
-    const RETURNING: bool = true;
 
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
 

@@ -51,13 +51,20 @@ macro_rules! text {
     };
 }
 
+/// The rows of [`crate::json`]. Each is written as a text once, and not for every column that is read of it.
+macro_rules! rows {
+    () => {
+        "WITH given AS MATERIALIZED (SELECT key, value FROM json_each(?))"
+    };
+}
+
 /// Inserts a row for each of the array.
 macro_rules! insert_all {
     ($table:literal, $columns:expr, [$first:expr $(, $value:expr)*] $(, $conflict:expr)?) => {
         concat!(
-            "INSERT INTO ", $table, " (", $columns, ") SELECT ", $first, $(", ", $value,)*
+            "INSERT INTO ", $table, " (", $columns, ") ", rows!(), " SELECT ", $first, $(", ", $value,)*
             // What follows an `ON` of `SELECT` would be read as that of a join.
-            " FROM json_each(?) WHERE true" $(, " ON CONFLICT ", $conflict)?
+            " FROM given WHERE true" $(, " ON CONFLICT ", $conflict)?
         )
     };
 }
@@ -89,7 +96,8 @@ impl Dialect for Sqlite {
              ON CONFLICT (connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at",
 
         plain_sign_ins: concat!(
-            "WITH a AS MATERIALIZED (SELECT key AS n, ",
+            rows!(),
+            ", a AS MATERIALIZED (SELECT key AS n, ",
             text!(0),
             " AS user_id, ",
             bytes!(1),
@@ -107,7 +115,7 @@ impl Dialect for Sqlite {
             int!(7),
             " AS aliases, ",
             bytes!(8),
-            " AS new_connection FROM json_each(?)) \
+            " AS new_connection FROM given) \
              SELECT a.n, c.connection_id FROM a \
              LEFT JOIN dcr_connections AS c ON c.user_id = a.user_id AND c.software = a.software \
              WHERE NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.session_id = a.session_id) \
@@ -193,12 +201,13 @@ impl Dialect for Sqlite {
              leased_until = 0, refreshed_at = excluded.refreshed_at"
         ),
         advance_many: concat!(
-            "UPDATE dcr_sessions SET generation = a.later, advanced_at = a.now, \
+            rows!(),
+            " UPDATE dcr_sessions SET generation = a.later, advanced_at = a.now, \
              expires_at = min(a.until, dcr_sessions.absolute_expires_at), \
              redeemed_at = CASE a.earlier WHEN 0 THEN a.now ELSE dcr_sessions.redeemed_at END, \
              adopted_secret = CASE a.earlier WHEN 0 THEN a.secret ELSE dcr_sessions.adopted_secret END \
              FROM (SELECT unhex(value ->> 0) AS id, value ->> 1 AS earlier, value ->> 2 AS later, value ->> 3 AS now, \
-             value ->> 4 AS until, unhex(value ->> 5) AS secret FROM json_each(?)) AS a \
+             value ->> 4 AS until, unhex(value ->> 5) AS secret FROM given) AS a \
              WHERE dcr_sessions.session_id = a.id AND dcr_sessions.generation = a.earlier \
              AND dcr_sessions.ended_at IS NULL AND dcr_sessions.expires_at > a.now RETURNING ",
             session_columns!()
@@ -278,7 +287,6 @@ impl Dialect for Sqlite {
         ..ALIKE
     };
 
-    const RETURNING: bool = true;
 
     const DEADLINE: Option<Duration> = None;
 

@@ -186,8 +186,10 @@ pub async fn a_sweep_is_bounded(store: AnyStore) {
 /// For ever, byte for byte.
 pub async fn the_first_secret_is_kept(store: AnyStore) {
     let first = Secret::from_bytes(std::array::from_fn(|i| u8::try_from(i * 8).unwrap()));
+    assert!(store.kept_secret().await.unwrap().is_none());
     assert!(store.keep_secret(first.clone()).await.unwrap() == first);
     for n in 0..3 {
         assert!(store.keep_secret(Secret::from_bytes([n; 32])).await.unwrap() == first);
+        assert!(store.kept_secret().await.unwrap() == Some(first.clone()));
     }
 }

@@ -45,6 +45,18 @@ struct Options {
     /// How long a soak is
     #[arg(long, default_value_t = 30.0)]
     minutes: f64,
+    /// A soak on this database alone
+    #[arg(long, value_enum)]
+    on: Option<Backend>,
+    /// Operations a second of a soak, at appointed times [default: as many as are answered]
+    #[arg(long)]
+    rate: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backend {
+    Sqlite,
+    Postgres,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -91,7 +103,15 @@ fn run(options: &Options, report: &mut Report) -> Result<(), Failure> {
         Part::Big => big::measure(&setting, options.sessions, report),
         Part::Soak => {
             let time = Duration::try_from_secs_f64(options.minutes * 60.0);
-            soak::run(&setting, postgres, time.map_err(|error| Failure::at("--minutes", error))?, report)
+            let time = time.map_err(|error| Failure::at("--minutes", error))?;
+            if options.on != Some(Backend::Postgres) {
+                soak::sqlite(&setting, time, options.rate, report)?;
+            }
+            match postgres {
+                _ if options.on == Some(Backend::Sqlite) => Ok(()),
+                Some(url) => soak::postgres(&setting, url, time, options.rate, report),
+                None => Err(Failure::new("no PostgreSQL (DCR_TEST_POSTGRES_URL): two processes were not soaked")),
+            }
         }
         Part::All => {
             frameworks::measure(&setting, &["axum-server", "warp-server"], report)?;

@@ -16,7 +16,7 @@ const PROGRAM: &str = "axum-server";
 const SCRIPT: &str = "\\set n random(1, 100000)\n\
     UPDATE bench_sessions SET generation = generation + 1, advanced_at = advanced_at + 1, \
     expires_at = LEAST(expires_at + 1, absolute_expires_at) \
-    WHERE session_id = decode(lpad(to_hex(:n), 32, '0'), 'hex') AND ended_at IS NULL AND expires_at > 0;\n";
+    WHERE session_id = decode(lpad(to_hex(CAST(:n AS int)), 32, '0'), 'hex') AND ended_at IS NULL AND expires_at > 0;\n";
 const ROWS: &str = "CREATE TABLE bench_sessions (LIKE dcr_sessions INCLUDING ALL);
     INSERT INTO bench_sessions SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), decode(lpad(to_hex(n), 32, '0'), 'hex'),
         'usr_' || lpad(n::text, 43, '0'), decode(repeat('61', 130), 'hex'), 'sealed', 'loopback', 'none', NULL,

@@ -17,20 +17,26 @@ const SLICE: Duration = Duration::from_secs(60);
 /// The first slices fill caches and pools: memory is compared with what it is then.
 const SETTLED: usize = 2;
 
-/// One process on SQLite and, if there is a server, two on PostgreSQL, one after the other.
-pub(crate) fn run(
+/// One process on SQLite.
+pub(crate) fn sqlite(
     setting: &Setting,
-    postgres: Option<&str>,
     time: Duration,
+    rate: Option<f64>,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    soak(setting, &setting.new_database(), 1, time, report)?;
-    let Some(server) = postgres else {
-        report.note("No PostgreSQL (DCR_TEST_POSTGRES_URL): two processes were not soaked.");
-        return Ok(());
-    };
+    soak(setting, &setting.new_database(), 1, time, rate, report)
+}
+
+/// Two on PostgreSQL.
+pub(crate) fn postgres(
+    setting: &Setting,
+    server: &str,
+    time: Duration,
+    rate: Option<f64>,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let database = Database::make(server, "soak")?;
-    soak(setting, &database.url, 2, time, report)
+    soak(setting, &database.url, 2, time, rate, report)
 }
 
 fn soak(
@@ -38,6 +44,7 @@ fn soak(
     database: &str,
     processes: usize,
     time: Duration,
+    rate: Option<f64>,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let upstream = setting.upstream(Signing::Es256)?;
@@ -54,7 +61,7 @@ fn soak(
     let refs: Vec<&Server> = servers.iter().collect();
     let under = Under { servers: &refs, upstream: Some(&upstream) };
     let slice = SLICE.min(time);
-    let load = Load { warm_up: Phase::Each(0), measured: Phase::For(slice), ..Load::default() };
+    let load = Load { warm_up: Phase::Each(0), measured: Phase::For(slice), rate, ..Load::default() };
     let name = if processes == 1 { "axum-server, SQLite" } else { "2 × axum-server, PostgreSQL" };
     let (began, mut slices) = (Instant::now(), Vec::new());
     while began.elapsed() < time {
