@@ -24,6 +24,7 @@ pub(crate) fn tests(kind: Kind) -> Vec<Test> {
         a_server_that_hangs_is_unavailable_within_seconds
         a_lost_answer_to_a_commit_is_unavailable_and_not_repeated
         a_lock_that_is_not_released_makes_it_unavailable_within_seconds
+        a_session_that_is_locked_holds_nobody_else_up
         a_deadlock_is_tried_again
         a_pool_that_is_used_up_is_unavailable_within_seconds
         a_caller_that_goes_away_leaves_nothing_half_done
@@ -278,6 +279,30 @@ async fn a_lock_that_is_not_released_makes_it_unavailable_within_seconds(databas
         }
     }
     works(store.as_ref(), 2).await;
+}
+
+/// Those who come at the same time may share a statement, but never another one's wait.
+async fn a_session_that_is_locked_holds_nobody_else_up(database: Database) {
+    let store = database.open().await;
+    for n in 1..=9 {
+        store.sign_in(sign_in(n)).await.unwrap();
+    }
+    warm(&store).await;
+    let somebody = Somebody::locks(&database, "SELECT * FROM dcr_sessions ORDER BY session_id LIMIT 1 FOR UPDATE").await;
+    let move_on = |n| {
+        let store = Arc::clone(&store);
+        tokio::spawn(async move { (n, store.advance(session_id(n), advance(0)).await) })
+    };
+    let held = move_on(1);
+    let others: Vec<_> = (2..=9).map(move_on).collect();
+    for other in others {
+        let (n, answer) = other.await.unwrap();
+        assert!(matches!(answer, Ok(Advanced::Won(_))), "{n}: {answer:?}");
+    }
+    assert!(!held.is_finished());
+    somebody.lets_go().await;
+    let (_, answer) = held.await.unwrap();
+    assert!(matches!(answer, Ok(Advanced::Won(_))), "{answer:?}");
 }
 
 /// Until a sign-in has locked Ada's row and wants her connection's, which somebody has.
