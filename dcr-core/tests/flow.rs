@@ -290,6 +290,5 @@ async fn the_future_of_a_request_has_no_room_for_every_step() {
     let whole = size_of_val(&world.engine.handle(http::Request::new(bytes::Bytes::new())));
     let reading = size_of_val(&world.engine.handle_unread(http::Request::new(unread)));
     let passing = size_of_val(&world.engine.authenticate(&http::HeaderMap::new(), None));
-    println!("{whole} {reading} {passing}");
     assert!(whole.max(reading) <= 4 * 1_024 && passing <= 2 * 1_024, "{whole}, {reading} and {passing} bytes");
 }
