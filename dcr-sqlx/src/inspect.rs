@@ -1,9 +1,9 @@
 //! What an operator's tool asks of a database, beyond what a server does.
 
 use async_trait::async_trait;
+use dcr_core::Timestamp;
 use dcr_core::session::SessionId;
 use dcr_core::store::{Store, StoreError, Target};
-use dcr_core::Timestamp;
 
 use crate::SqlStore;
 use crate::dialect::Dialect;

@@ -140,7 +140,6 @@ impl Dialect for MySql {
         ..ALIKE
     };
 
-
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
 
     fn fault(error: &dyn DatabaseError) -> Fault {

@@ -383,7 +383,6 @@ impl Dialect for Postgres {
         sweepable: "SELECT COUNT(*) FROM dcr_sessions WHERE expires_at < $1 OR ended_at < $2",
     };
 
-
     const DEADLINE: Option<Duration> = Some(Duration::from_secs(8));
 
     /// By SQLSTATE: the class is in its first two characters.

@@ -287,7 +287,6 @@ impl Dialect for Sqlite {
         ..ALIKE
     };
 
-
     const DEADLINE: Option<Duration> = None;
 
     /// By the primary result code, the low byte of the extended one.

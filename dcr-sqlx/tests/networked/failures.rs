@@ -288,7 +288,8 @@ async fn a_session_that_is_locked_holds_nobody_else_up(database: Database) {
         store.sign_in(sign_in(n)).await.unwrap();
     }
     warm(&store).await;
-    let somebody = Somebody::locks(&database, "SELECT * FROM dcr_sessions ORDER BY session_id LIMIT 1 FOR UPDATE").await;
+    let somebody =
+        Somebody::locks(&database, "SELECT * FROM dcr_sessions ORDER BY session_id LIMIT 1 FOR UPDATE").await;
     let move_on = |n| {
         let store = Arc::clone(&store);
         tokio::spawn(async move { (n, store.advance(session_id(n), advance(0)).await) })

@@ -18,12 +18,7 @@ const SLICE: Duration = Duration::from_secs(60);
 const SETTLED: usize = 2;
 
 /// One process on SQLite.
-pub(crate) fn sqlite(
-    setting: &Setting,
-    time: Duration,
-    rate: Option<f64>,
-    report: &mut Report,
-) -> Result<(), Failure> {
+pub(crate) fn sqlite(setting: &Setting, time: Duration, rate: Option<f64>, report: &mut Report) -> Result<(), Failure> {
     soak(setting, &setting.new_database(), 1, time, rate, report)
 }
 
