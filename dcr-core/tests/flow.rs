@@ -281,8 +281,7 @@ async fn a_store_that_is_down_is_503_and_the_same_request_works_later() {
     support::tokens(&world.refresh(U, &tokens.refresh).await);
 }
 
-/// Frameworks move it into a box of their own for every request. All steps inlined it would be larger than what an allocator
-/// asks the system for anew each time.
+/// Frameworks move it into a box of their own for every request. With every step in it, it had ten thousand bytes.
 #[tokio::test]
 async fn the_future_of_a_request_has_no_room_for_every_step() {
     let world = World::new().await;

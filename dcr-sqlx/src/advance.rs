@@ -77,7 +77,8 @@ async fn many<DB: Dialect>(store: SqlStore<DB>, moves: Vec<Move>) -> Vec<Result<
     }
 }
 
-/// A conflict with one row of a database with many writers, or a parameter or row that is none.
+/// Whether those who were in the way of nothing may fare better alone: one row was in somebody's way, or is damaged. Where there
+/// is one writer, a conflict is about the whole file, and each of them would wait for it anew.
 const fn is_of_one<DB: Dialect>(failure: &Failure) -> bool {
     match failure {
         Failure::Conflict(_) => DB::DEADLINE.is_some(),

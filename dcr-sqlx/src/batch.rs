@@ -1,5 +1,5 @@
-//! Group commit, for a database with one writer: while one batch is written, whoever comes meanwhile waits together and is
-//! the next one. There is no wait for a batch to fill: somebody who is alone is a batch of one.
+//! Group commit: while one batch is written, whoever comes meanwhile waits together and is the next one. For what a database
+//! with one writer would write one after the other, and for what costs another one a round trip and a commit each. There is no wait for a batch to fill: somebody who is alone is a batch of one.
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::Hash;

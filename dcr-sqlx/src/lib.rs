@@ -41,11 +41,11 @@
 //! connection; sessions by id. (Of `dcr_lock` it is the one row on MySQL, and the table on PostgreSQL, where those who share
 //! a row would keep out who wants it for itself as long as they come one after the other.) Redeeming and refreshing are one
 //! `UPDATE` with the expected generation in its condition, and lock nothing else; on PostgreSQL those that come at the same
-//! time share it, and a session that somebody else has locked is passed over and asked for by itself. Serialisation of everything was the
-//! alternative: 64 sign-ins of one person would refuse each other in turn instead of queueing. Where SERIALIZABLE is the
-//! default of a PostgreSQL database (asked once, at the start) everything stays so, and sign-ins, of whomever, come one
-//! after the other; the whole conformance suite runs that way too. REPEATABLE READ is never used: it reads what was before a lock was waited for. A census is two queries, and
-//! sessions may come or go between them.
+//! time share it, and a session that somebody else has locked is passed over and asked for by itself. Serialisation of
+//! everything was the alternative: 64 sign-ins of one person would refuse each other in turn instead of queueing. Where
+//! SERIALIZABLE is the default of a PostgreSQL database (asked once, at the start) everything stays so, and sign-ins, of
+//! whomever, come one after the other; the whole conformance suite runs that way too. REPEATABLE READ is never used: it
+//! reads what was before a lock was waited for. A census is two queries, and sessions may come or go between them.
 //!
 //! **Time-outs.** A method answers within 8 seconds, repeats included. What the server is told, so that nothing goes on for
 //! long when nobody waits for it any more:

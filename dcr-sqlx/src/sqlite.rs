@@ -21,7 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 /// While another process turns a new file into a database, opening it is refused at once and not after a wait.
 const OPENING_TRIES: u32 = 50;
-/// Of the connection that writes, in KiB, as it is needed: what a sign-in changes is spread over some twelve indexes.
+/// The page cache of the connection that writes, at most: negative is in KiB. What a sign-in changes is spread over the indexes of
+/// five tables, and the default of 2 MiB does not hold what stands above their leaves when there are many sessions.
 const WRITER_CACHE: &str = "-16384";
 
 impl SqliteStore {
