@@ -153,20 +153,8 @@ pub enum Fault {
 }
 
 /// What some databases do in another way.
-const MAY_BE_EMPTY: [&str; 12] = [
-    "hold_blocks",
-    "change_blocks",
-    "redeem",
-    "refresh",
-    "advance_many",
-    "plain_sign_ins",
-    "put_users",
-    "put_connections",
-    "add_sessions",
-    "put_aliases",
-    "add_events",
-    "put_upstream_tokens",
-];
+const MAY_BE_EMPTY: [&str; 7] =
+    ["hold_blocks", "change_blocks", "redeem", "refresh", "advance_many", "plain_sign_ins", "put_sign_ins"];
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -224,21 +212,12 @@ statements! {
 
     /// Of several sign-ins, those that are plain: number and connection, null for one that has to be made. The session id is
     /// new, nothing of it is blocked, and no session or alias is one too many. They are a JSON array (see [`crate::json`]) of:
-    /// user, software, session, client id, platform, time, the most sessions and aliases, and the id of a new connection. Empty, and so the next ones,
-    /// where sign-ins write side by side.
+    /// user, software, session, client id, platform, time, the most sessions and aliases, and the id of a new connection. Empty, and so the next
+    /// one, where sign-ins write side by side.
     plain_sign_ins,
-    /// `put_user` for each row of a JSON array.
-    put_users,
-    /// `put_connection` for each.
-    put_connections,
-    /// `add_session` for each.
-    add_sessions,
-    /// `put_alias` for each.
-    put_aliases,
-    /// `add_event` for each.
-    add_events,
-    /// `put_upstream_token` for each.
-    put_upstream_tokens,
+    /// Several statements in one text, each with a JSON array: `put_user` for each row of the first, `put_connection`,
+    /// `add_session`, `put_alias`, `add_event` and `put_upstream_token` for the others.
+    put_sign_ins,
 
     /// One session.
     session,

@@ -1,27 +1,18 @@
-//! A connection on loan from the pool, and the transaction in it.
+//! A connection on loan, and the transaction in it.
 //!
-//! What comes back to the pool must be in a known state. A connection on which an answer is outstanding, because the
+//! What comes back must be in a known state. A connection on which an answer is outstanding, because the
 //! caller went away or the time was up, may hand that answer to the next one who asks: it is closed instead. sqlx's own
 //! `Transaction` cannot tell.
 
-use std::time::Duration;
-
-use sqlx::Pool;
-use sqlx::pool::PoolConnection;
-
 use crate::dialect::{Dialect, arguments};
 use crate::failure::{Failure, failure};
+use crate::loans::{Loan, Loans, RELEASE};
 use crate::rows::{Columns, Value};
-
-/// How long a rollback in the background may take, and how long a connection that goes back to the pool may take to say
-/// that it is alive, before it is given up. Shorter than anybody waits for a connection, since it has its place in the
-/// pool until then.
-const RELEASE: Duration = Duration::from_secs(2);
 
 /// A connection on loan. Dropped with an open transaction, it rolls back.
 pub(crate) struct Held<DB: Dialect> {
     /// There until it is dropped.
-    connection: Option<PoolConnection<DB>>,
+    loan: Option<Loan<DB>>,
     /// Whether a transaction was begun and not committed.
     open: bool,
     /// Whether an answer is outstanding, or was one after which the connection had better not be used.
@@ -31,10 +22,9 @@ pub(crate) struct Held<DB: Dialect> {
 }
 
 impl<DB: Dialect> Held<DB> {
-    pub(crate) async fn of(pool: &Pool<DB>, kept: bool) -> Result<Self, Failure> {
-        // In a box, like what gives it back: both have room for opening a connection, and would be moved with every transaction.
-        let connection = Box::pin(pool.acquire()).await.map_err(failure::<DB>)?;
-        Ok(Self { connection: Some(connection), open: false, doubtful: false, kept })
+    pub(crate) async fn of(loans: &Loans<DB>, kept: bool) -> Result<Self, Failure> {
+        let loan = loans.take().await.map_err(failure::<DB>)?;
+        Ok(Self { loan: Some(loan), open: false, doubtful: false, kept })
     }
 
     /// Begins a transaction.
@@ -54,7 +44,7 @@ impl<DB: Dialect> Held<DB> {
     }
 
     async fn command(&mut self, sql: &'static str) -> Result<(), Failure> {
-        let connection = Self::there(&mut self.connection)?;
+        let connection = Self::there(&mut self.loan)?;
         self.doubtful = true;
         let answer = DB::command(connection, sql).await;
         self.settle(answer)
@@ -63,7 +53,7 @@ impl<DB: Dialect> Held<DB> {
     /// Runs a statement; the number of rows that it matched.
     pub(crate) async fn execute(&mut self, sql: &'static str, values: Vec<Value>) -> Result<u64, Failure> {
         let arguments = arguments::<DB>(values).map_err(failure::<DB>)?;
-        let connection = Self::there(&mut self.connection)?;
+        let connection = Self::there(&mut self.loan)?;
         self.doubtful = true;
         let answer = DB::execute(connection, sql, arguments, self.kept).await;
         self.settle(answer)
@@ -77,7 +67,7 @@ impl<DB: Dialect> Held<DB> {
         read: fn(&mut Columns<DB>) -> Result<T, Failure>,
     ) -> Result<Vec<T>, Failure> {
         let arguments = arguments::<DB>(values).map_err(failure::<DB>)?;
-        let connection = Self::there(&mut self.connection)?;
+        let connection = Self::there(&mut self.loan)?;
         self.doubtful = true;
         let answer = DB::fetch(connection, sql, arguments, self.kept).await;
         let rows = self.settle(answer)?;
@@ -102,9 +92,9 @@ impl<DB: Dialect> Held<DB> {
         answer
     }
 
-    fn there(connection: &mut Option<PoolConnection<DB>>) -> Result<&mut DB::Connection, Failure> {
-        match connection {
-            Some(connection) => Ok(connection),
+    fn there(loan: &mut Option<Loan<DB>>) -> Result<&mut DB::Connection, Failure> {
+        match loan {
+            Some(loan) => Ok(&mut loan.connection),
             None => Err(failure::<DB>(sqlx::Error::PoolClosed)),
         }
     }
@@ -112,38 +102,24 @@ impl<DB: Dialect> Held<DB> {
 
 impl<DB: Dialect> Drop for Held<DB> {
     fn drop(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
+        let Some(mut loan) = self.loan.take() else { return };
         let networked = DB::DEADLINE.is_some();
-        let runtime = tokio::runtime::Handle::try_current();
-        if self.doubtful && networked {
-            connection.close_on_drop();
+        if !self.doubtful && !self.open {
+            loan.give_back();
+        } else if self.doubtful && networked {
+            loan.close_on_drop();
         } else if self.open
-            && let Ok(runtime) = runtime
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             runtime.spawn(async move {
-                let rollback = tokio::time::timeout(RELEASE, DB::command(&mut connection, "ROLLBACK")).await;
-                if !networked {
+                let rollback = DB::command(&mut loan.connection, "ROLLBACK");
+                match tokio::time::timeout(RELEASE, rollback).await {
+                    Ok(Ok(())) => loan.give_back(),
+                    _ if networked => loan.close_on_drop(),
                     // A database in this process may have rolled back by itself already.
-                } else if matches!(rollback, Ok(Ok(()))) {
-                    give_back(connection).await;
-                } else {
-                    connection.close_on_drop();
+                    _ => loan.return_to_pool().await,
                 }
             });
-        } else if networked && let Ok(runtime) = runtime {
-            runtime.spawn(give_back(connection));
-        }
-    }
-}
-
-/// What dropping a connection does, with an end: sqlx asks it whether it lives, and would wait for the answer as long as
-/// the system does, a quarter of an hour if the network went silent. Cut short, it is closed and its place is free.
-fn give_back<DB: Dialect>(mut connection: PoolConnection<DB>) -> impl Future<Output = ()> + Send + 'static {
-    // Here and not in the future: one that never runs, for the runtime ends, frees the place as well.
-    let returning = Box::pin(connection.return_to_pool());
-    async move {
-        if tokio::time::timeout(RELEASE, returning).await.is_err() {
-            tracing::warn!("a connection to the database went silent; it is closed");
         }
     }
 }

@@ -115,6 +115,7 @@ mod import;
 mod inspect;
 mod json;
 mod listing;
+mod loans;
 mod migrate;
 #[cfg(feature = "mysql")]
 mod mysql;

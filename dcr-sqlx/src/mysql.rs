@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 use crate::MySqlStore;
 use crate::batch::Batches;
 use crate::dialect::Dialect as _;
+use crate::loans::Loans;
 use crate::migrate::{OpenError, Seen, Tables, migrations, pending, table};
 use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
 
@@ -61,7 +62,8 @@ impl MySqlStore {
         // Whether it says good-bye properly does not matter any more.
         let _ = connection.close().await;
         let writer: MySqlPoolOptions = pool(address.max_connections);
-        let writer = writer.after_connect(|connection, _| Box::pin(configure(connection))).connect_lazy_with(options);
+        let writer = writer.after_connect(|connection, _| Box::pin(configure(connection)));
+        let writer = Loans::of(writer.connect_lazy_with(options));
         let (begin, sign_in_lock) = (sqlx::MySql::SQL.begin, sqlx::MySql::SQL.hold_blocks);
         Ok(Self {
             reader: writer.clone(),

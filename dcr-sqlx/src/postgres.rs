@@ -6,6 +6,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Row as _};
 use crate::PostgresStore;
 use crate::batch::Batches;
 use crate::dialect::Dialect as _;
+use crate::loans::Loans;
 use crate::migrate::{OpenError, Seen, Tables, migrations, pending, table};
 use crate::opening::{Address, Refusal, first, pool, warn_unless_verified};
 use crate::sql::postgres::BEGIN_SERIALIZABLE;
@@ -72,7 +73,7 @@ impl PostgresStore {
                 Box::pin(async move { sqlx::raw_sql(session).execute(connection).await.map(drop) })
             });
         }
-        let writer = writer.connect_lazy_with(options);
+        let writer = Loans::of(writer.connect_lazy_with(options));
         // There, one of two sign-ins of a person fails when the other commits, and has to begin anew: of 64 at once the last
         // would have to too often. So they queue up before they see anything.
         let sql = sqlx::Postgres::SQL;

@@ -64,28 +64,7 @@ async fn plain<DB: Dialect>(store: &SqlStore<DB>, many: &[SignIn]) -> Result<Vec
     if plain.is_empty() {
         return Ok(answers);
     }
-    let sql = &DB::SQL;
-    write(&mut transaction, sql.put_users, &plain, |one, _| of_user(&one.user)).await?;
-    write(&mut transaction, sql.put_connections, &plain, |SignIn { user, software, session, now, .. }, connection| {
-        values![&connection, &user.id, software, &session.platform, *now, *now]
-    })
-    .await?;
-    write(&mut transaction, sql.add_sessions, &plain, |one, connection| {
-        of_session(&one.session, &one.user.id, connection)
-    })
-    .await?;
-    write(&mut transaction, sql.put_aliases, &plain, |one, connection| {
-        values![&connection, &one.session.client_id, one.now, one.now]
-    })
-    .await?;
-    write(&mut transaction, sql.add_events, &plain, |one, connection| {
-        of_event(&Event { connection: Some(connection), ..one.event.clone() })
-    })
-    .await?;
-    let tokens: Vec<_> = plain.into_iter().filter(|(one, _)| one.upstream_token.is_some()).collect();
-    if !tokens.is_empty() {
-        write(&mut transaction, sql.put_upstream_tokens, &tokens, |one, _| of_upstream_token(one)).await?;
-    }
+    write(&mut transaction, &plain).await?;
     transaction.commit().await?;
     Ok(answers)
 }
@@ -112,26 +91,36 @@ async fn look_up<DB: Dialect>(db: &mut Held<DB>, many: &[SignIn]) -> Result<Vec<
     Ok(answers)
 }
 
-/// Writes a row for each of them.
-async fn write<DB: Dialect>(
-    db: &mut Held<DB>,
-    sql: &'static str,
-    plain: &[(&SignIn, ConnectionId)],
-    row: impl Fn(&SignIn, ConnectionId) -> Vec<Value>,
-) -> Result<(), Failure> {
-    let rows = json::array(plain.iter().map(|(one, connection)| row(one, *connection)));
-    let written = db.execute(sql, values![Word(&rows)]).await?;
-    if usize::try_from(written) == Ok(plain.len()) {
+/// Writes all that they write, in one round trip to the connection's thread.
+async fn write<DB: Dialect>(db: &mut Held<DB>, plain: &[(&SignIn, ConnectionId)]) -> Result<(), Failure> {
+    let rows = |row: fn(&SignIn, ConnectionId) -> Vec<Value>| {
+        json::array(plain.iter().map(|(one, connection)| row(one, *connection)))
+    };
+    let users = rows(|one, _| of_user(&one.user));
+    let connections = rows(|SignIn { user, software, session, now, .. }, connection| {
+        values![&connection, &user.id, software, &session.platform, *now, *now]
+    });
+    let sessions = rows(|one, connection| of_session(&one.session, &one.user.id, connection));
+    let aliases = rows(|one, connection| values![&connection, &one.session.client_id, one.now, one.now]);
+    let events = rows(|one, connection| of_event(&Event { connection: Some(connection), ..one.event.clone() }));
+    let tokens: Vec<_> = plain.iter().filter_map(|(one, _)| of_upstream_token(one)).collect();
+    let expected = 5 * plain.len() + tokens.len();
+    let values = values![
+        Word(&users),
+        Word(&connections),
+        Word(&sessions),
+        Word(&aliases),
+        Word(&events),
+        Word(&json::array(tokens))
+    ];
+    let written = db.execute(DB::SQL.put_sign_ins, values).await?;
+    if usize::try_from(written) == Ok(expected) {
         return Ok(());
     }
-    Err(Failure::Store(StoreError::Inconsistent(format!("{written} of {} rows were written", plain.len()))))
+    Err(Failure::Store(StoreError::Inconsistent(format!("{written} of {expected} rows were written"))))
 }
 
-fn of_upstream_token(one: &SignIn) -> Vec<Value> {
-    match &one.upstream_token {
-        Some(PutUpstreamToken { key, sealed, version, refreshed_at }) => {
-            values![&one.user.id, key, sealed.as_slice(), version, *refreshed_at]
-        }
-        None => Vec::new(),
-    }
+fn of_upstream_token(one: &SignIn) -> Option<Vec<Value>> {
+    let PutUpstreamToken { key, sealed, version, refreshed_at } = one.upstream_token.as_ref()?;
+    Some(values![&one.user.id, key, sealed.as_slice(), version, *refreshed_at])
 }

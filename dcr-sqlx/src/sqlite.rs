@@ -14,6 +14,7 @@ use crate::SqliteStore;
 use crate::batch::Batches;
 use crate::dialect::{Dialect as _, Fault};
 use crate::file::DatabaseFile;
+use crate::loans::Loans;
 use crate::migrate::{self, OpenError, Tables};
 
 /// How long a request waits for a connection, and a transaction for that of another process.
@@ -37,10 +38,13 @@ impl SqliteStore {
 
     pub(crate) async fn open_with(url: &str, tables: Tables) -> Result<Self, OpenError> {
         let options: SqliteConnectOptions = url.parse().map_err(OpenError::Url)?;
-        let options = options.busy_timeout(PATIENCE).foreign_keys(true).synchronous(SqliteSynchronous::Normal);
+        // What a statement keeps for a while, rows of the database among it, stays in memory and out of temporary files.
+        let options = options.busy_timeout(PATIENCE).foreign_keys(true).pragma("temp_store", "MEMORY");
+        let options = options.synchronous(SqliteSynchronous::Normal);
         if is_in_memory(url) {
             let only = pool(1).connect_with(options).await.map_err(OpenError::Database)?;
             migrate::sqlite(&only, tables).await?;
+            let only = Loans::of(only);
             return Ok(Self::over(only.clone(), only, None));
         }
 
@@ -63,10 +67,10 @@ impl SqliteStore {
         let writer = open_writer(here(write_ahead).pragma("cache_size", WRITER_CACHE)).await?;
         migrate::sqlite(&writer, tables).await?;
         let reader = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self::over(writer, reader, Some(file)))
+        Ok(Self::over(Loans::of(writer), Loans::of(reader), Some(file)))
     }
 
-    fn over(writer: Pool<Sqlite>, reader: Pool<Sqlite>, file: Option<DatabaseFile>) -> Self {
+    fn over(writer: Loans<Sqlite>, reader: Loans<Sqlite>, file: Option<DatabaseFile>) -> Self {
         let (begin, sign_in_lock) = (Sqlite::SQL.begin, Sqlite::SQL.hold_blocks);
         Self {
             writer,
@@ -127,6 +131,12 @@ mod tests {
         SqliteStore::open("sqlite::memory:").await.unwrap()
     }
 
+    async fn run(store: &SqliteStore, sql: &'static str) {
+        let mut loan = store.writer.take().await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut *loan.connection).await.unwrap();
+        loan.give_back();
+    }
+
     fn event(n: u8) -> Event {
         Event::new(EventId::from_bytes([n; 16]), Timestamp::from_unix_seconds(i64::from(n)), EventKind::Anomaly)
     }
@@ -141,11 +151,14 @@ mod tests {
     #[tokio::test]
     async fn every_statement_prepares() {
         let store = store().await;
-        let mut connection = store.writer.acquire().await.unwrap();
+        let mut loan = store.writer.take().await.unwrap();
         let statements = Sqlite::SQL.to_prepare();
         assert!(statements.len() > 35);
         for (name, sql) in statements {
-            connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            loan.connection
+                .prepare(sqlx::SqlSafeStr::into_sql_str(sql))
+                .await
+                .unwrap_or_else(|e| panic!("{name}: {e}"));
             assert!(!sql.contains("SELECT *") && !sql.contains(".*"), "{name} names no columns");
         }
     }
@@ -153,6 +166,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_asked_often_reads_an_index() {
         let store = store().await;
+        let mut loan = store.writer.take().await.unwrap();
         for (sql, index) in [
             (Sqlite::SQL.ended_since, "USING COVERING INDEX dcr_sessions_by_end"),
             (Sqlite::SQL.session_view, "USING INDEX sqlite_autoindex_dcr_sessions_1"),
@@ -187,7 +201,7 @@ mod tests {
             (Sqlite::SQL.sweep_ended, "dcr_sessions_by_end"),
         ] {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
-            let plan = sqlx::raw_sql(explain).fetch_all(&store.writer).await.unwrap();
+            let plan = sqlx::raw_sql(explain).fetch_all(&mut *loan.connection).await.unwrap();
             let plan: Vec<String> = plan.iter().map(|row| row.get("detail")).collect();
             assert!(plan.iter().any(|line| line.contains(index)), "{sql}\n{plan:#?}");
         }
@@ -206,10 +220,10 @@ mod tests {
             ),
         ] {
             let store = store().await;
-            sqlx::raw_sql(ROWS).execute(&store.writer).await.unwrap();
+            run(&store, ROWS).await;
             let id = SessionId::from_bytes([0; 16]);
             assert!(store.session(id).await.unwrap().is_some());
-            sqlx::raw_sql(damage).execute(&store.writer).await.unwrap();
+            run(&store, damage).await;
             let error = store.session(id).await.unwrap_err();
             assert!(matches!(&error, StoreError::Inconsistent(text) if text.contains(column)), "{damage}: {error}");
         }
@@ -218,13 +232,13 @@ mod tests {
     #[tokio::test]
     async fn a_damaged_row_is_nobody_elses_trouble_in_a_batch() {
         let store = store().await;
-        sqlx::raw_sql(ROWS).execute(&store.writer).await.unwrap();
+        run(&store, ROWS).await;
         let another = "INSERT INTO dcr_sessions SELECT x'01010101010101010101010101010101', connection_id, user_id, client_id,
                  provenance, platform, auth_method, adopted_secret, redirect_uri, code_challenge, resource, scope,
                  refreshable, generation, created_at, redeemed_at, advanced_at, expires_at, absolute_expires_at, ended_at,
                  end_reason FROM dcr_sessions;
              UPDATE dcr_sessions SET redirect_uri = x'ff' WHERE session_id = zeroblob(16)";
-        sqlx::raw_sql(another).execute(&store.writer).await.unwrap();
+        run(&store, another).await;
         let at = Timestamp::from_unix_micros;
         let advance = Advance { from: Generation::CODE, now: at(1), expires_at: at(8), adopted_secret: None };
         let [damaged, whole] = [[0; 16], [1; 16]].map(SessionId::from_bytes);
@@ -240,12 +254,12 @@ mod tests {
     #[tokio::test]
     async fn a_full_disk_or_a_file_that_became_read_only_is_unavailable_and_nothing_was_written() {
         let store = store().await;
-        sqlx::raw_sql(ROWS).execute(&store.writer).await.unwrap();
+        run(&store, ROWS).await;
         for (trouble, end) in [
             ("PRAGMA max_page_count = 1", "PRAGMA max_page_count = 1000000"),
             ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
         ] {
-            sqlx::raw_sql(trouble).execute(&store.writer).await.unwrap();
+            run(&store, trouble).await;
             let mut refused = 0;
             for n in 0..=255 {
                 let mut event = event(n);
@@ -270,8 +284,8 @@ mod tests {
             assert_eq!(before, after);
             let view = store.session(SessionId::from_bytes([0; 16])).await.unwrap().unwrap();
             assert_eq!(view.session.ended, None, "{trouble}");
-            sqlx::raw_sql(end).execute(&store.writer).await.unwrap();
-            sqlx::raw_sql("DELETE FROM dcr_events").execute(&store.writer).await.unwrap();
+            run(&store, end).await;
+            run(&store, "DELETE FROM dcr_events").await;
         }
     }
 

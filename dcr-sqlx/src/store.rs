@@ -12,7 +12,6 @@ use dcr_core::store::{
     UpstreamLease, UpstreamTokenKey, UpstreamTokenVersion, UserMatch, UserQuery,
 };
 use dcr_core::{ClientId, ImportedClient, Secret, StoredClient, Timestamp};
-use sqlx::Pool;
 
 use crate::advance::Move;
 use crate::batch::Batches;
@@ -20,6 +19,7 @@ use crate::dialect::Dialect;
 use crate::failure::{Failure, unavailable};
 use crate::file::DatabaseFile;
 use crate::held::Held;
+use crate::loans::Loans;
 use crate::retry::retried;
 use crate::rows::{Columns, Value, Word, of_event, values};
 use crate::{advance, clients, end, erase, import, listing, record, sign_in, sign_ins};
@@ -28,9 +28,9 @@ use crate::{advance, clients, end, erase, import, listing, record, sign_in, sign
 #[derive(Debug)]
 pub struct SqlStore<DB: Dialect> {
     /// Where transactions that write begin.
-    pub(crate) writer: Pool<DB>,
-    /// Where single queries run; the same pool where that makes no difference.
-    pub(crate) reader: Pool<DB>,
+    pub(crate) writer: Loans<DB>,
+    /// Where single queries run; the same ones where that makes no difference.
+    pub(crate) reader: Loans<DB>,
     /// The file that the database is, if it is one.
     pub(crate) file: Option<Arc<DatabaseFile>>,
     /// How transactions begin.
@@ -86,9 +86,9 @@ impl<DB: Dialect> SqlStore<DB> {
     }
 
     /// A connection for single statements.
-    pub(crate) async fn alone(&self, pool: &Pool<DB>) -> Result<Held<DB>, Failure> {
+    pub(crate) async fn alone(&self, loans: &Loans<DB>) -> Result<Held<DB>, Failure> {
         self.in_place()?;
-        let mut connection = Held::of(pool, !self.by_transaction).await?;
+        let mut connection = Held::of(loans, !self.by_transaction).await?;
         if self.by_transaction {
             connection.begin(self.begin).await?;
         }

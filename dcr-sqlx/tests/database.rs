@@ -85,6 +85,21 @@ async fn what_was_answered_is_there_without_a_close() {
     assert_eq!(other.counts().await.unwrap().sessions, 1);
 }
 
+/// A program may end the runtime first.
+#[test]
+fn a_store_may_be_dropped_after_its_runtime() {
+    let dir = TempDir::new();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(SqliteStore::open(&dir.url())).unwrap();
+    runtime.block_on(store.sign_in(sign_in(1))).unwrap();
+    runtime.block_on(store.counts()).unwrap();
+    drop(runtime);
+    drop(store);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let store = runtime.block_on(SqliteStore::open(&dir.url())).unwrap();
+    assert_eq!(runtime.block_on(store.counts()).unwrap().sessions, 1);
+}
+
 #[tokio::test]
 async fn a_host_application_keeps_its_own_tables_and_migrations() {
     let dir = TempDir::new();

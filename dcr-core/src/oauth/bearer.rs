@@ -2,10 +2,11 @@
 //! the revocation feed that makes that safe (RS-7).
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::HeaderMap;
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
@@ -30,12 +31,16 @@ const POLL: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(4);
 /// Entries are read again for this long: longer than a statement may take and two replicas' clocks may differ.
 const OVERLAP: Duration = Duration::from_secs(30);
-const CACHED: u64 = 50_000;
+/// How much memory each may take, in bytes, more or less: a person in two hundred groups takes as much as fifty in none.
+const TOKENS: u64 = 32 * 1024 * 1024;
+const SESSIONS: u64 = 16 * 1024 * 1024;
+/// What the place of an entry takes, beside the entry.
+const PLACE: usize = 320;
 
 /// Who a token speaks for: what never changes of it, and what is only shown.
 #[derive(Debug, Clone)]
 struct SessionFacts {
-    user: User,
+    user: Arc<User>,
     /// A machine client has none.
     connection: Option<ConnectionId>,
     platform: Platform,
@@ -68,9 +73,17 @@ impl Liveness {
             ended: RwLock::default(),
             feed: Mutex::new(()),
             times: RwLock::default(),
-            sessions: Cache::new(CACHED),
+            sessions: Cache::builder()
+                .max_capacity(SESSIONS)
+                .weigher(|_, facts: &SessionFacts| weight(facts.user.weight()))
+                .build(),
             known: KnownSessions::new(),
-            verified: Cache::new(CACHED),
+            // Tokens follow each other, and one that lapsed never comes again, however often it was seen.
+            verified: Cache::builder()
+                .max_capacity(TOKENS)
+                .eviction_policy(EvictionPolicy::lru())
+                .weigher(|_, principal: &Principal| weight(principal.weight()))
+                .build(),
         }
     }
 
@@ -138,6 +151,10 @@ impl DcrEngine {
         let resource = self.inner.resource(resource)?;
         challenge(refusal, &resource.metadata_url(), needed, &resource.defaults)
     }
+}
+
+fn weight(entry: usize) -> u32 {
+    u32::try_from(PLACE + entry).unwrap_or(u32::MAX)
 }
 
 /// Whether `at` is less than `bound` ago. A time from the future says that the clock was set back: as good as none.
@@ -224,7 +241,7 @@ impl Inner {
         let view = self.store.session(id).await?.filter(|view| view.session.ended.is_none());
         let view = view.ok_or(Reason::TokenRevoked)?;
         let facts = SessionFacts {
-            user: view.user,
+            user: Arc::new(view.user),
             connection: Some(view.session.connection),
             platform: view.session.platform,
         };

@@ -168,7 +168,7 @@ impl Inner {
 
     async fn live_machine(&self, id: &ClientId) -> Result<Option<Holder>, Refusal> {
         match self.machine(id).await {
-            Ok(user) => Ok(Some(Holder { user: user.id, client_id: id.clone(), session: None })),
+            Ok(user) => Ok(Some(Holder { user: user.id.clone(), client_id: id.clone(), session: None })),
             Err(refusal) if refusal.reason() == Reason::TokenRevoked => Ok(None),
             Err(refusal) => Err(refusal),
         }

@@ -27,7 +27,7 @@ const RECORD_EVERY: Duration = Duration::from_secs(60 * 60);
 /// When a machine client was last found welcome, and when it was last written down.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MachineSeen {
-    welcome: Option<(User, Timestamp)>,
+    welcome: Option<(Arc<User>, Timestamp)>,
     recorded: Option<Timestamp>,
 }
 
@@ -99,19 +99,19 @@ impl Inner {
 
     /// Who a machine client is, if its tokens still count: it is pinned as one, and not blocked. Asked of the store every
     /// few seconds; while the store is silent the last answer holds as long as that of the revocation feed would.
-    pub(super) async fn machine(&self, id: &ClientId) -> Result<User, Refusal> {
+    pub(super) async fn machine(&self, id: &ClientId) -> Result<Arc<User>, Refusal> {
         let now = self.clock.now();
         let seen = self.machines.get(id).unwrap_or_default();
         let known = |bound: Duration| {
             let known = seen.welcome.as_ref().filter(|(_, at)| *at <= now && now.since(*at) < bound);
-            known.map(|(user, _)| user.clone())
+            known.map(|(user, _)| Arc::clone(user))
         };
         if let Some(user) = known(BELIEVED) {
             return Ok(user);
         }
         match self.ask_for_machine(id).await {
             Ok(Some(pinned)) => {
-                let user = User {
+                let user = Arc::new(User {
                     id: UserId::of_machine(self.issuer.as_str(), id.as_str()),
                     issuer: self.issuer.as_str().to_owned(),
                     tenant: String::new(),
@@ -120,8 +120,8 @@ impl Inner {
                     email: None,
                     groups: Groups::Unsaid,
                     roles: Roles::default(),
-                };
-                self.machines.insert(id.clone(), MachineSeen { welcome: Some((user.clone(), now)), ..seen });
+                });
+                self.machines.insert(id.clone(), MachineSeen { welcome: Some((Arc::clone(&user), now)), ..seen });
                 Ok(user)
             }
             Ok(None) => {

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
-/// A set of scope names, written in alphabetical order.
+/// A set of scope names, written in alphabetical order. Cheap to clone.
 ///
 /// ```
 /// use dcr_core::ScopeSet;
@@ -13,19 +14,24 @@ use std::fmt;
 /// assert!(ScopeSet::from_names(["two words"]).is_none());
 /// ```
 #[derive(Clone, PartialEq, Eq, Default, Hash, PartialOrd, Ord)]
-pub struct ScopeSet(BTreeSet<String>);
+pub struct ScopeSet(Arc<BTreeSet<String>>);
 
 impl ScopeSet {
+    fn of(names: BTreeSet<String>) -> Self {
+        Self(Arc::new(names))
+    }
+
     /// From names; `None` if one has a character that RFC 6749 forbids.
     #[must_use]
     pub fn from_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Option<Self> {
-        names.into_iter().map(|name| is_scope_token(name).then(|| name.to_owned())).collect::<Option<_>>().map(Self)
+        let names = names.into_iter().map(|name| is_scope_token(name).then(|| name.to_owned()));
+        names.collect::<Option<_>>().map(Self::of)
     }
 
     /// From what a store kept or a client sent: names separated by spaces, malformed ones dropped.
     #[must_use]
     pub fn parse_lossy(text: &str) -> Self {
-        Self(text.split(' ').filter(|name| is_scope_token(name)).map(str::to_owned).collect())
+        Self::of(text.split(' ').filter(|name| is_scope_token(name)).map(str::to_owned).collect())
     }
 
     /// Whether the set has this scope.
@@ -53,25 +59,30 @@ impl ScopeSet {
 
     /// Those that `keep` also has.
     pub(crate) fn intersection(&self, keep: &Self) -> Self {
-        Self(self.0.intersection(&keep.0).cloned().collect())
+        Self::of(self.0.intersection(&keep.0).cloned().collect())
     }
 
     /// The scopes of both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).cloned().collect())
+        Self::of(self.0.union(&other.0).cloned().collect())
     }
 
     pub(crate) fn with(&self, name: &str) -> Self {
-        let mut names = self.0.clone();
+        let mut names = BTreeSet::clone(&self.0);
         names.insert(name.to_owned());
-        Self(names)
+        Self::of(names)
     }
 
     pub(crate) fn without(&self, name: &str) -> Self {
-        let mut names = self.0.clone();
+        let mut names = BTreeSet::clone(&self.0);
         names.remove(name);
-        Self(names)
+        Self::of(names)
+    }
+
+    /// How many bytes it takes, more or less, for the bounds of caches.
+    pub(crate) fn weight(&self) -> usize {
+        self.iter().map(|name| name.len() + 48).sum()
     }
 }
 
@@ -109,8 +120,11 @@ impl ScopeHierarchy {
 
     /// `granted`, and everything that it satisfies.
     pub(crate) fn effective(&self, granted: &ScopeSet) -> ScopeSet {
-        let implied = granted.iter().filter_map(|name| self.0.get(name)).flatten().cloned();
-        ScopeSet(granted.0.iter().cloned().chain(implied).collect())
+        let mut implied = granted.iter().filter_map(|name| self.0.get(name)).flatten().peekable();
+        if implied.peek().is_none() {
+            return granted.clone();
+        }
+        ScopeSet::of(granted.0.iter().chain(implied).cloned().collect())
     }
 }
 

@@ -47,6 +47,6 @@ fn weight(session: &Session) -> u32 {
         + session.redirect_uri.len()
         + session.code_challenge.len()
         + session.resource.len()
-        + session.scope.iter().map(|scope| scope.len() + 48).sum::<usize>();
+        + session.scope.weight();
     u32::try_from(FIXED + texts).unwrap_or(u32::MAX)
 }

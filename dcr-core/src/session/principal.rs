@@ -16,7 +16,8 @@ pub struct Principal(Arc<Inner>);
 
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Inner {
-    pub(crate) user: User,
+    /// Shared by the tokens of a session.
+    pub(crate) user: Arc<User>,
     pub(crate) subject: Subject,
     pub(crate) client_id: ClientId,
     pub(crate) platform: Platform,
@@ -30,6 +31,17 @@ pub(crate) struct Inner {
 impl Principal {
     pub(crate) fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// How many bytes it takes, more or less, for the bounds of caches.
+    pub(crate) fn weight(&self) -> usize {
+        let inner = &*self.0;
+        size_of::<Inner>()
+            + inner.user.weight()
+            + inner.client_id.as_str().len()
+            + inner.resource.len()
+            + inner.scope.weight()
+            + inner.effective.weight()
     }
 
     /// The user: issuer, tenant, object id, name and e-mail. Of a machine client: this server, no tenant, the client id, and

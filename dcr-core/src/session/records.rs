@@ -30,6 +30,18 @@ pub struct User {
     pub roles: Roles,
 }
 
+impl User {
+    /// How many bytes it takes, more or less, for the bounds of caches. Groups may be many.
+    pub(crate) fn weight(&self) -> usize {
+        let texts = [self.id.as_str(), &self.issuer, &self.tenant, &self.object_id];
+        let shown = [&self.name, &self.email].into_iter().flatten().map(String::len);
+        size_of::<Self>()
+            + texts.into_iter().map(str::len).chain(shown).sum::<usize>()
+            + self.groups.weight()
+            + self.roles.weight()
+    }
+}
+
 /// One user's use of one software: the de-duplicated "client" of the old system. A label; nothing is checked against it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "stores outside this crate build it from their rows")]

@@ -31,6 +31,14 @@ impl Groups {
         matches!(self, Self::Listed(listed) if listed.iter().any(|listed| same_id(listed, group)))
     }
 
+    /// How many bytes they take, more or less, for the bounds of caches.
+    pub(crate) fn weight(&self) -> usize {
+        match self {
+            Self::Listed(listed) => weight(listed),
+            Self::Unsaid | Self::TooMany => 0,
+        }
+    }
+
     /// From an ID token's claims. A claim of another form is an error, never an absence (RS-4, I-13).
     pub(super) fn from_claims<'a>(claim: impl Fn(&str) -> Option<&'a Value>) -> Option<Self> {
         // Entra ID says "too many" by naming a place to ask (claim sources), or in the implicit flow by a flag.
@@ -84,6 +92,10 @@ impl Serialize for Groups {
     }
 }
 
+fn weight(texts: &[String]) -> usize {
+    texts.iter().map(|text| text.len() + size_of::<String>()).sum()
+}
+
 /// The roles that a person has in the application upstream (Entra ID's app roles).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Roles(Vec<String>);
@@ -93,6 +105,11 @@ impl Roles {
     #[must_use]
     pub fn new(names: impl IntoIterator<Item = String>) -> Self {
         Self(names.into_iter().collect())
+    }
+
+    /// As [`Groups::weight`].
+    pub(crate) fn weight(&self) -> usize {
+        weight(&self.0)
     }
 
     /// Whether this is one of them, byte for byte.

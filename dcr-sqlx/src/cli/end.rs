@@ -1,6 +1,7 @@
 //! `dcr revoke`, `block`, `unblock`, `sweep`: ending what somebody may do.
 
 use std::str::FromStr;
+use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 use dcr_core::record::{Retention, RetentionError};
@@ -14,8 +15,8 @@ use super::terminal::{Out, Progress, count, shown};
 use super::who::{Who, named};
 use super::{Database, Failure};
 
-/// So many sessions are deleted in one transaction.
-const BATCH: u32 = 1_000;
+/// So many rows are deleted in one transaction, for which everybody waits who wants to write to a SQLite file.
+const BATCH: u32 = 250;
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Kind {
@@ -242,43 +243,49 @@ impl Sweep {
             out.line(format_args!("would delete {}", count(expected, "session")))?;
             return Ok(());
         }
-        let (mut swept, mut progress) = (0_usize, Progress::new());
-        loop {
-            let batch = database.operator.sweep(BATCH).await?;
-            swept += batch as usize;
-            if batch < BATCH {
-                break;
-            }
-            progress.at(format_args!("{swept} of {expected} sessions deleted"));
-        }
+        let mut progress = Progress::new();
+        let swept = in_batches(
+            async || Ok(database.operator.sweep(BATCH).await?),
+            |swept| progress.at(format_args!("{swept} of {expected} sessions deleted")),
+        );
+        let swept = swept.await?;
         drop(progress);
         out.line(format_args!("deleted {}", count(swept, "session")))?;
-        let (operator, mut swept) = (database.operator.clone().keep_events(self.event_retention), 0_usize);
-        loop {
-            let batch = operator.sweep_record(BATCH).await?;
-            swept += batch as usize;
-            if batch < BATCH {
-                break;
-            }
-        }
+        let operator = database.operator.clone().keep_events(self.event_retention);
+        let swept = in_batches(async || Ok(operator.sweep_record(BATCH).await?), |_| {}).await?;
         if swept > 0 {
             out.line(format_args!("deleted {}", count(swept, "event")))?;
         }
         let Some(Kept(kept)) = self.request_history else { return Ok(()) };
-        let mut swept = 0_usize;
-        loop {
-            let batch = match kept {
+        let batch = async || {
+            Ok(match kept {
                 Some(_) => operator.sweep_requests(kept, BATCH).await?,
                 None => operator.store().sweep_requests(RequestId::from_bytes([0xff; 16]), BATCH).await?,
-            };
-            swept += batch as usize;
-            if batch < BATCH {
-                break;
-            }
-        }
+            })
+        };
+        let swept = in_batches(batch, |_| {}).await?;
         if swept > 0 {
             out.line(format_args!("deleted {} from the history", count(swept, "request")))?;
         }
         Ok(())
+    }
+}
+
+/// Deletes until a batch is not full, and tells after each how many there were. After each it rests as long as it took, so
+/// that the servers have half of the database's time at least.
+async fn in_batches(
+    batch: impl AsyncFn() -> Result<u32, Failure>,
+    mut told: impl FnMut(usize),
+) -> Result<usize, Failure> {
+    let mut swept = 0_usize;
+    loop {
+        let began = Instant::now();
+        let gone = batch().await?;
+        swept += gone as usize;
+        if gone < BATCH {
+            return Ok(swept);
+        }
+        told(swept);
+        tokio::time::sleep(began.elapsed()).await;
     }
 }

@@ -193,12 +193,7 @@ impl Dialect for Postgres {
             session_columns!()
         ),
         plain_sign_ins: "",
-        put_users: "",
-        put_connections: "",
-        add_sessions: "",
-        put_aliases: "",
-        add_events: "",
-        put_upstream_tokens: "",
+        put_sign_ins: "",
         catch_up: "UPDATE dcr_sessions SET \
              adopted_secret = CASE WHEN generation = 0 THEN $1 ELSE adopted_secret END, generation = $2, \
              advanced_at = $3, expires_at = LEAST($4, absolute_expires_at), redeemed_at = COALESCE(redeemed_at, $5) \

@@ -94,12 +94,7 @@ pub(super) const ALIKE: Statements = Statements {
     refresh: "",
     advance_many: "",
     plain_sign_ins: "",
-    put_users: "",
-    put_connections: "",
-    add_sessions: "",
-    put_aliases: "",
-    add_events: "",
-    put_upstream_tokens: "",
+    put_sign_ins: "",
     catch_up: "",
 
     not_ended_session: "",

@@ -131,74 +131,81 @@ impl Dialect for Sqlite {
             not_imported!(),
             ") < a.aliases"
         ),
-        put_users: insert_all!(
-            "dcr_users",
-            user_columns!(),
-            [text!(0), text!(1), text!(2), text!(3), text!(4), text!(5), text!(6), text!(7)],
-            user_changes!()
-        ),
-        put_connections: insert_all!(
-            "dcr_connections",
-            "connection_id, user_id, software, platform, created_at, last_sign_in_at",
-            [bytes!(0), text!(1), bytes!(2), bytes!(3), int!(4), int!(5)],
-            "(user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at"
-        ),
-        add_sessions: insert_all!(
-            "dcr_sessions",
-            session_columns!(),
-            [
-                bytes!(0),
-                bytes!(1),
-                text!(2),
-                bytes!(3),
-                text!(4),
-                bytes!(5),
-                text!(6),
-                bytes!(7),
-                bytes!(8),
-                text!(9),
-                text!(10),
-                text!(11),
-                int!(12),
-                int!(13),
-                int!(14),
-                int!(15),
-                int!(16),
-                int!(17),
-                int!(18),
-                int!(19),
-                text!(20)
-            ]
-        ),
-        put_aliases: insert_all!(
-            "dcr_aliases",
-            "connection_id, client_id, first_used_at, last_used_at",
-            [bytes!(0), bytes!(1), int!(2), int!(3)],
-            "(connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at"
-        ),
-        add_events: insert_all!(
-            "dcr_events",
-            event_columns!(),
-            [
-                bytes!(0),
-                int!(1),
-                text!(2),
-                text!(3),
-                text!(4),
-                bytes!(5),
-                bytes!(6),
-                bytes!(7),
-                bytes!(8),
-                text!(9),
-                text!(10)
-            ]
-        ),
-        put_upstream_tokens: insert_all!(
-            "dcr_upstream_tokens",
-            "user_id, grant_id, sealed, version, refreshed_at, leased_until",
-            [text!(0), bytes!(1), bytes!(2), bytes!(3), int!(4), "0"],
-            "(user_id, grant_id) DO UPDATE SET sealed = excluded.sealed, version = excluded.version, \
-             leased_until = 0, refreshed_at = excluded.refreshed_at"
+        put_sign_ins: concat!(
+            insert_all!(
+                "dcr_users",
+                user_columns!(),
+                [text!(0), text!(1), text!(2), text!(3), text!(4), text!(5), text!(6), text!(7)],
+                user_changes!()
+            ),
+            "; ",
+            insert_all!(
+                "dcr_connections",
+                "connection_id, user_id, software, platform, created_at, last_sign_in_at",
+                [bytes!(0), text!(1), bytes!(2), bytes!(3), int!(4), int!(5)],
+                "(user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at"
+            ),
+            "; ",
+            insert_all!(
+                "dcr_sessions",
+                session_columns!(),
+                [
+                    bytes!(0),
+                    bytes!(1),
+                    text!(2),
+                    bytes!(3),
+                    text!(4),
+                    bytes!(5),
+                    text!(6),
+                    bytes!(7),
+                    bytes!(8),
+                    text!(9),
+                    text!(10),
+                    text!(11),
+                    int!(12),
+                    int!(13),
+                    int!(14),
+                    int!(15),
+                    int!(16),
+                    int!(17),
+                    int!(18),
+                    int!(19),
+                    text!(20)
+                ]
+            ),
+            "; ",
+            insert_all!(
+                "dcr_aliases",
+                "connection_id, client_id, first_used_at, last_used_at",
+                [bytes!(0), bytes!(1), int!(2), int!(3)],
+                "(connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at"
+            ),
+            "; ",
+            insert_all!(
+                "dcr_events",
+                event_columns!(),
+                [
+                    bytes!(0),
+                    int!(1),
+                    text!(2),
+                    text!(3),
+                    text!(4),
+                    bytes!(5),
+                    bytes!(6),
+                    bytes!(7),
+                    bytes!(8),
+                    text!(9),
+                    text!(10)
+                ]
+            ),
+            "; ",
+            insert_all!(
+                "dcr_upstream_tokens",
+                "user_id, grant_id, sealed, version, refreshed_at, leased_until",
+                [text!(0), bytes!(1), bytes!(2), bytes!(3), int!(4), "0"],
+                "(user_id, grant_id) DO UPDATE SET sealed = excluded.sealed, version = excluded.version, \
+                 leased_until = 0, refreshed_at = excluded.refreshed_at"
+            ),
         ),
         advance_many: concat!(
             rows!(),
