@@ -135,8 +135,8 @@ impl CanonicalRedirect {
                 return Err(RedirectFault::Bytes);
             }
         }
-        let path = url.path().to_ascii_lowercase();
-        if ["%00", "%2f", "%5c", "%2e", "%25"].iter().any(|code| path.contains(code)) {
+        let mut escapes = url.path().split('%').skip(1).filter_map(|rest| rest.get(..2));
+        if escapes.any(|escape| ["00", "2f", "5c", "2e", "25"].iter().any(|code| escape.eq_ignore_ascii_case(code))) {
             return Err(RedirectFault::EncodedPath);
         }
         if let Some(query) = url.query() {

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::challenge::bearer_token;
-use super::register::sealed;
+use super::register::{ClientInformation, sealed};
 use crate::client::{
     ClientId, RegistrationRequest, SealedClient, SealedId, StoredClient, StoredState, derive_client_secret,
     derive_registration_token,
@@ -36,7 +36,7 @@ const TRIES: usize = 8;
 /// How a request ends.
 pub(crate) enum Managed {
     /// The registration as it is now.
-    Registration(Value),
+    Registration(Box<ClientInformation>),
     /// It is deleted.
     Gone,
 }
@@ -71,12 +71,12 @@ impl Inner {
     ) -> Result<Managed, Refusal> {
         let owned = self.whose_registration(headers, query).await?;
         match *method {
-            Method::PUT => self.change(owned, body).await.map(Managed::Registration),
+            Method::PUT => self.change(owned, body).await,
             Method::DELETE => {
                 self.may_write()?;
                 self.delete(owned).await.map(|()| Managed::Gone)
             }
-            _ => Ok(Managed::Registration(self.describe_registration(&owned.id, owned.version, &owned.client))),
+            _ => Ok(self.describe_registration(&owned.id, owned.version, &owned.client)),
         }
     }
 
@@ -104,7 +104,7 @@ impl Inner {
         Ok(Owned { id, version, client })
     }
 
-    async fn change(&self, owned: Owned, body: &[u8]) -> Result<Value, Refusal> {
+    async fn change(&self, owned: Owned, body: &[u8]) -> Result<Managed, Refusal> {
         let wrong = |text: &str| Refusal::new(Reason::ClientMetadata, text);
         let malformed = |error: serde_json::Error| {
             wrong(&crate::text::bounded(&format!("the body is not client metadata: {error}"), 200))
@@ -193,20 +193,19 @@ impl Inner {
         Ok(self.store.put_client(change).await?)
     }
 
-    fn describe_registration(&self, id: &ClientId, version: u32, client: &SealedClient) -> Value {
+    fn describe_registration(&self, id: &ClientId, version: u32, client: &SealedClient) -> Managed {
         let mut answer = self.registered(id, client, client.redirects.iter().map(|redirect| redirect.as_str()));
         self.add_management(&mut answer, id, version);
-        Value::Object(answer)
+        Managed::Registration(Box::new(answer))
     }
 
     /// Where and with what a registration manages itself, if it may.
-    pub(super) fn add_management(&self, answer: &mut Map<String, Value>, id: &ClientId, version: u32) {
+    pub(super) fn add_management(&self, answer: &mut ClientInformation, id: &ClientId, version: u32) {
         if let Some(token) = derive_registration_token(id, version, &self.ring).filter(|_| self.manages_registrations) {
             let query: String =
                 url::form_urlencoded::Serializer::new(String::new()).append_pair("client_id", id.as_str()).finish();
-            answer.insert("registration_access_token".to_owned(), json!(token));
-            answer
-                .insert("registration_client_uri".to_owned(), json!(format!("{}?{query}", self.endpoint("register"))));
+            answer.registration_access_token = Some(token);
+            answer.registration_client_uri = Some(format!("{}?{query}", self.endpoint("register")));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Dynamic client registration (RFC 7591). Pure computation: the registration is sealed into the id, nothing is written.
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::ScopeSet;
 use super::scope::OFFLINE_ACCESS;
@@ -12,9 +12,32 @@ use crate::engine::Inner;
 use crate::error::{Reason, Refusal};
 use crate::record::Step;
 
+/// The client information response (RFC 7591 section 3.2.1, RFC 7592 section 3): exactly what is registered. A member that
+/// is not is left out, never null (claude-code#52565).
+#[derive(Serialize)]
+pub(crate) struct ClientInformation {
+    client_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_secret_expires_at: Option<u32>,
+    grant_types: &'static [&'static str],
+    redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registration_access_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) registration_client_uri: Option<String>,
+    response_types: [&'static str; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+    token_endpoint_auth_method: &'static str,
+}
+
 impl Inner {
     /// `POST /oauth/register`: the body of the `201` answer.
-    pub(crate) fn register(&self, body: &[u8]) -> Result<Value, Refusal> {
+    pub(crate) fn register(&self, body: &[u8]) -> Result<ClientInformation, Refusal> {
         let registered = self.seal_registration(body);
         let platform = registered.as_ref().ok().and_then(|(redirects, _)| self.rules.platform_of_all(redirects));
         self.count(Step::Register, platform.as_ref(), registered.as_ref().err().map(Refusal::reason));
@@ -22,7 +45,7 @@ impl Inner {
     }
 
     /// The redirects that were registered, and the answer.
-    fn seal_registration(&self, body: &[u8]) -> Result<(Vec<CanonicalRedirect>, Value), Refusal> {
+    fn seal_registration(&self, body: &[u8]) -> Result<(Vec<CanonicalRedirect>, ClientInformation), Refusal> {
         if self.rules.registration == RegistrationPolicy::Off {
             return Err(Reason::RegistrationOff.into());
         }
@@ -48,45 +71,41 @@ impl Inner {
         Ok((registration.redirects, answer))
     }
 
-    fn answer(&self, id: &ClientId, client: &SealedClient, registration: &ValidRegistration) -> Value {
-        let mut answer = self.registered(id, client, registration.redirects.iter().map(CanonicalRedirect::as_str));
-        if let Some(scope) = registration.scope.as_deref().and_then(|scope| self.known_scope(scope)) {
-            answer.insert("scope".to_owned(), json!(scope.to_string()));
-        }
+    fn answer(&self, id: &ClientId, client: &SealedClient, registration: &ValidRegistration) -> ClientInformation {
+        let redirects = registration.redirects.iter().map(CanonicalRedirect::as_str);
+        let mut answer = self.registered(id, client, redirects);
+        answer.scope = registration.scope.as_deref().and_then(|scope| self.known_scope(scope)).map(|s| s.to_string());
         if client.auth_method != AuthMethod::None {
             self.add_management(&mut answer, id, 0);
         }
-        Value::Object(answer)
+        answer
     }
 
-    /// Exactly what is registered; a member that is not is left out, never null (claude-code#52565).
     pub(super) fn registered<'a>(
         &self,
         id: &ClientId,
         client: &SealedClient,
         redirects: impl Iterator<Item = &'a str>,
-    ) -> Map<String, Value> {
-        let mut grants = vec!["authorization_code"];
-        if client.refresh {
-            grants.push("refresh_token");
+    ) -> ClientInformation {
+        let secret = Some(client.auth_method).filter(|method| *method != AuthMethod::None);
+        let secret = secret.and_then(|_| derive_client_secret(id, &self.ring));
+        ClientInformation {
+            client_id: id.as_str().to_owned(),
+            client_name: client.name.clone(),
+            client_secret_expires_at: secret.as_ref().map(|_| 0),
+            client_secret: secret,
+            grant_types: if client.refresh {
+                &["authorization_code", "refresh_token"]
+            } else {
+                &["authorization_code"]
+            },
+            redirect_uris: redirects.map(str::to_owned).collect(),
+            registration_access_token: None,
+            registration_client_uri: None,
+            response_types: ["code"],
+            scope: None,
+            token_endpoint_auth_method: client.auth_method.as_str(),
         }
-        let mut answer = Map::new();
-        let mut put = |name: &str, value: Value| answer.insert(name.to_owned(), value);
-        put("client_id", json!(id.as_str()));
-        put("redirect_uris", redirects.collect());
-        put("token_endpoint_auth_method", json!(client.auth_method.as_str()));
-        put("grant_types", json!(grants));
-        put("response_types", json!(["code"]));
-        if let Some(name) = &client.name {
-            put("client_name", json!(name));
-        }
-        if client.auth_method != AuthMethod::None
-            && let Some(secret) = derive_client_secret(id, &self.ring)
-        {
-            put("client_secret", json!(secret));
-            put("client_secret_expires_at", json!(0));
-        }
-        answer
     }
 
     /// Those of the named scopes that exist here.

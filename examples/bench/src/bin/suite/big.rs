@@ -1,6 +1,7 @@
 //! A database of a million sessions beside one of a thousand: what it takes, and what a sweep does to those who are served.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,6 @@ const BEARER_RATE: f64 = 2_000.0;
 const REFRESH_RATE: f64 = 500.0;
 const WRITERS: u32 = 32;
 const DAY: u64 = 86_400;
-/// As `dcr sweep` does it.
-const BATCH: u32 = 1_000;
 
 /// Measures both databases, sweeps a tenth of the bigger one, and says how big it is.
 pub(crate) fn measure(setting: &Setting, sessions: u32, report: &mut Report) -> Result<(), Failure> {
@@ -87,7 +86,7 @@ fn loads(setting: &Setting, server: &Server, upstream: &Upstream) -> Result<(Mea
     Ok((bearer, under.drive(Scenario::Refresh, SESSIONS, 0, &load(REFRESH_RATE))?))
 }
 
-/// Deletes what has lapsed while others are served, from another process, as `dcr sweep` does.
+/// `dcr sweep` while others are served.
 fn sweep(
     setting: &Setting,
     server: &Server,
@@ -106,7 +105,7 @@ fn sweep(
         let sweeping = scope.spawn(|| {
             // The load signs in first, and warms up.
             std::thread::sleep(Duration::from_secs(2));
-            block_on(swept(database))
+            swept(setting, database)
         });
         let measured = under.drive(Scenario::Refresh, 1, 0, &load);
         (measured, sweeping.join().map_err(|_| Failure::new("the sweep panicked")))
@@ -123,16 +122,17 @@ fn sweep(
     Ok(())
 }
 
-async fn swept(database: &str) -> Result<(u32, Duration), Failure> {
-    let failed = |error: &dyn std::error::Error| Failure::at("the sweep", error);
-    let store = dcr_sqlx::connect(database).await.map_err(|error| failed(&error))?;
-    let (began, now, mut rows) = (Instant::now(), SystemClock.now(), 0);
-    loop {
-        let gone = store.sweep(now - Duration::from_secs(DAY), BATCH).await.map_err(|error| failed(&error))?;
-        rows += gone;
-        if gone < BATCH {
-            return Ok((rows, began.elapsed()));
-        }
+fn swept(setting: &Setting, database: &str) -> Result<(u32, Duration), Failure> {
+    let mut command = Command::new(setting.programs.join("dcr"));
+    command.arg("sweep").env("DCR_DATABASE_URL", database).stderr(Stdio::inherit());
+    let began = Instant::now();
+    let output = command.output().map_err(|error| Failure::at("dcr sweep", error))?;
+    let (time, said) = (began.elapsed(), String::from_utf8_lossy(&output.stdout));
+    let rows =
+        said.strip_prefix("deleted ").and_then(|rest| rest.split_once(' ')).and_then(|(rows, _)| rows.parse().ok());
+    match rows.filter(|_| output.status.success()) {
+        Some(rows) => Ok((rows, time)),
+        None => Err(Failure::new(format!("dcr sweep, {}: {said}", output.status))),
     }
 }
 
