@@ -266,8 +266,8 @@ statements! {
     block,
     /// Deletes a block.
     unblock,
-    /// One row if there is this block.
-    is_blocked,
+    /// The blocks there are among four kinds and targets.
+    blocks_among,
     /// Blocks after one, of a kind if it is given.
     blocks,
 

@@ -1,5 +1,7 @@
 //! The transactions that end sessions: revocations and blocks.
 
+use std::{iter, slice};
+
 use dcr_core::Timestamp;
 use dcr_core::record::Event;
 use dcr_core::session::SessionId;
@@ -30,7 +32,7 @@ pub(crate) async fn revoke<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -
 pub(crate) async fn block<DB: Dialect>(store: &SqlStore<DB>, ending: &Ending) -> Result<Vec<SessionId>, Failure> {
     let mut transaction = store.begin_for(DB::SQL.change_blocks).await?;
     let new = match ending.target.block_key() {
-        Some(key) if !is_blocked(&mut transaction, &key).await? => {
+        Some(key) if blocked(&mut transaction, slice::from_ref(&ending.target)).await?.is_none() => {
             transaction.execute(DB::SQL.block, of_block(&key)).await? > 0
         }
         _ => false,
@@ -58,18 +60,22 @@ pub(crate) async fn unblock<DB: Dialect>(
     Ok(true)
 }
 
+/// So many targets are asked for in one statement.
+const AT_ONCE: usize = 4;
+
 /// The kind of the first that is blocked.
 pub(crate) async fn blocked<DB: Dialect>(db: &mut Held<DB>, targets: &[Target]) -> Result<Option<BlockKind>, Failure> {
-    for key in targets.iter().filter_map(Target::block_key) {
-        if is_blocked(db, &key).await? {
-            return Ok(Some(key.0));
+    let keys: Vec<_> = targets.iter().filter_map(|target| Some((target, target.block_key()?))).collect();
+    for keys in keys.chunks(AT_ONCE) {
+        // The first one again where there are fewer.
+        let asked = keys.iter().chain(iter::repeat(&keys[0])).take(AT_ONCE);
+        let values = asked.flat_map(|(_, key)| of_block(key)).collect();
+        let found = db.fetch(DB::SQL.blocks_among, values, Columns::block).await?;
+        if let Some((_, (kind, _))) = keys.iter().find(|(target, _)| found.contains(target)) {
+            return Ok(Some(*kind));
         }
     }
     Ok(None)
-}
-
-async fn is_blocked<DB: Dialect>(db: &mut Held<DB>, key: &(BlockKind, Vec<u8>)) -> Result<bool, Failure> {
-    Ok(db.fetch_one(DB::SQL.is_blocked, of_block(key), Columns::integer).await?.is_some())
 }
 
 fn of_block((kind, target): &(BlockKind, Vec<u8>)) -> Vec<Value> {

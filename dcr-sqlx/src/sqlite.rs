@@ -191,6 +191,7 @@ mod tests {
             (Sqlite::SQL.users_by_client, "USING COVERING INDEX dcr_aliases_by_client"),
             (Sqlite::SQL.funnel_sums, "USING PRIMARY KEY"),
             (Sqlite::SQL.blocks, "USING PRIMARY KEY"),
+            (Sqlite::SQL.blocks_among, "USING PRIMARY KEY"),
             (Sqlite::SQL.sweep_events, "dcr_events_by_time"),
             (Sqlite::SQL.sweep_erased, "dcr_erased_sessions_by_end"),
             (Sqlite::SQL.funnel, "USING PRIMARY KEY"),

@@ -214,7 +214,8 @@ impl Dialect for Postgres {
 
         block: "INSERT INTO dcr_blocks (kind, target) VALUES ($1, $2) ON CONFLICT (kind, target) DO NOTHING",
         unblock: "DELETE FROM dcr_blocks WHERE kind = $1 AND target = $2",
-        is_blocked: "SELECT CAST(1 AS BIGINT) FROM dcr_blocks WHERE kind = $1 AND target = $2",
+        blocks_among: "SELECT kind, target FROM dcr_blocks WHERE (kind = $1 AND target = $2) OR (kind = $3 AND target = $4) \
+             OR (kind = $5 AND target = $6) OR (kind = $7 AND target = $8)",
         blocks: "SELECT kind, target FROM dcr_blocks WHERE kind = COALESCE($1, kind) AND (kind, target) > ($2, $3) \
              ORDER BY kind, target LIMIT $4",
 

@@ -112,7 +112,8 @@ pub(super) const ALIKE: Statements = Statements {
 
     block: "",
     unblock: "DELETE FROM dcr_blocks WHERE kind = ? AND target = ?",
-    is_blocked: "SELECT 1 FROM dcr_blocks WHERE kind = ? AND target = ?",
+    blocks_among: "SELECT kind, target FROM dcr_blocks WHERE (kind = ? AND target = ?) OR (kind = ? AND target = ?) \
+         OR (kind = ? AND target = ?) OR (kind = ? AND target = ?)",
     blocks: "SELECT kind, target FROM dcr_blocks WHERE kind = COALESCE(?, kind) AND (kind, target) > (?, ?) \
          ORDER BY kind, target LIMIT ?",
 

@@ -62,7 +62,8 @@ macro_rules! rows {
 macro_rules! insert_all {
     ($table:literal, $columns:expr, [$first:expr $(, $value:expr)*] $(, $conflict:expr)?) => {
         concat!(
-            "INSERT INTO ", $table, " (", $columns, ") ", rows!(), " SELECT ", $first, $(", ", $value,)*
+            // Or SQLite keeps a copy of each page that the statement changes, to undo the statement alone.
+            "INSERT OR ROLLBACK INTO ", $table, " (", $columns, ") ", rows!(), " SELECT ", $first, $(", ", $value,)*
             // What follows an `ON` of `SELECT` would be read as that of a join.
             " FROM given WHERE true" $(, " ON CONFLICT ", $conflict)?
         )
