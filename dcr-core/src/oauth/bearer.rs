@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(4);
 /// Entries are read again for this long: longer than a statement may take and two replicas' clocks may differ.
 const OVERLAP: Duration = Duration::from_secs(30);
-/// How much memory each may take, in bytes, more or less: a person in two hundred groups takes as much as fifty in none.
+/// How much memory each may take, in bytes, more or less: a person in two hundred groups takes as much as ten in none.
 const TOKENS: u64 = 32 * 1024 * 1024;
 const SESSIONS: u64 = 16 * 1024 * 1024;
 /// What the place of an entry takes, beside the entry.

@@ -174,3 +174,26 @@ impl fmt::Debug for Session {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_in_many_groups_weighs_more() {
+        let group = "d2c1b2f4-0d0c-4f5e-9b1a-0c3a0f6e7a51".to_owned();
+        let person = |groups| User {
+            id: UserId::derive("https://login.example", "tenant", "object"),
+            issuer: "https://login.example".to_owned(),
+            tenant: "tenant".to_owned(),
+            object_id: "object".to_owned(),
+            name: Some("Ada".to_owned()),
+            email: None,
+            groups,
+            roles: Roles::default(),
+        };
+        let (none, many) = (person(Groups::TooMany), person(Groups::Listed(vec![group; 200])));
+        assert!((200..1_000).contains(&none.weight()), "{}", none.weight());
+        assert!((10_000..20_000).contains(&many.weight()), "{}", many.weight());
+    }
+}
