@@ -61,8 +61,9 @@
 //! MySQL server that is slow at writing, not one that waits for a lock.) Conflicts are tried again for 4 s with random
 //! pauses. All that a later request may find mended is `StoreError::Unavailable`, `503` on the wire.
 //!
-//! **Lost connections.** A connection that was idle is asked whether it lives before it is used, and each one when it is
-//! given back; without an answer within a second or two it is given up. A transaction whose connection is lost before its
+//! **Lost connections.** A connection that was idle for a fifth of a second is asked whether it lives before it is used; without
+//! an answer within a second or two it is given up. One that somebody used a moment ago is taken to be alive: should the network
+//! have gone silent just then, its request waits until it is `Unavailable`. A transaction whose connection is lost before its
 //! commit begins anew on another one. If the connection is lost *during* a commit, whether it
 //! happened is unknown, and the answer is `Unavailable`: a repeated sign-in would be told that its own session id was used.
 //! The person begins anew; the session that may be there is one whose code nobody has, and it lapses with the code.

@@ -231,7 +231,7 @@ pub struct Options {
     #[arg(long, env = "DCR_THEME_COLOUR", value_name = "COLOUR")]
     pub theme_colour: Option<String>,
 
-    /// What is logged to standard error, as a filter of the tracing crate [default: info]
+    /// What is logged to standard error: a level, or levels by target such as info,dcr=debug [default: info]
     #[arg(long, env = "DCR_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }

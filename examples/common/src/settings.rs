@@ -17,7 +17,9 @@ use dcr_core::{
     AdminAccess, AdminAccessError, AdminPeople, AdoptionPolicy, DocumentPolicy, Lifetimes, Limits, PreRegistered,
     RegistrationPolicy, Secret, SystemClock, Theme, TrustedProxies,
 };
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use url::{Host, Url};
 
 use crate::file::File;
@@ -68,7 +70,7 @@ pub struct Settings {
     /// Whether and how long the history of requests is kept.
     pub(crate) request_history: Option<Retention>,
     pub(crate) theme: Theme,
-    log: EnvFilter,
+    log: Targets,
 }
 
 /// Where the data is.
@@ -203,8 +205,11 @@ impl Settings {
                 kept => parsed("DCR_REQUEST_HISTORY", kept)?,
             },
             theme,
-            log: EnvFilter::try_new(options.log.as_deref().unwrap_or("info")).map_err(|error| {
-                Failure::configuration(format!("DCR_LOG is no filter ({error}): write a level such as info or debug"))
+            log: options.log.as_deref().unwrap_or("info").parse().map_err(|error| {
+                Failure::configuration(format!(
+                    "DCR_LOG is no filter ({error}): write a level such as info or debug, or levels by target such as \
+                     info,dcr=debug"
+                ))
             })?,
             public_url: options.public_url,
         })
@@ -212,11 +217,8 @@ impl Settings {
 
     /// Logs to standard error from now on. Once a process; a second call changes nothing.
     pub fn start_log(&self) {
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(self.log.clone())
-            .with_writer(io::stderr)
-            .with_ansi(io::stderr().is_terminal());
-        if log.try_init().is_err() {
+        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+        if tracing_subscriber::registry().with(lines).with(self.log.clone()).try_init().is_err() {
             tracing::debug!("there is a log already");
         }
     }

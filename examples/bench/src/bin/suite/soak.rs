@@ -76,7 +76,13 @@ fn judge(name: &str, slices: &[dcr_bench::Measured], report: &mut Report) {
     // By half-time the caches, which have a bound, are full.
     let (Some(early), Some(last)) = (slices.get(slices.len() / 2), slices.last()) else { return };
     let grown = (last.resident as f64 - early.resident as f64) / 1_024.0;
-    report.target(name, "memory, last minute over the middle one", "at most 10 MiB", &format!("{grown:.1} MiB"), grown <= 10.0);
+    report.target(
+        name,
+        "memory, last minute over the middle one",
+        "at most 10 MiB",
+        &format!("{grown:.1} MiB"),
+        grown <= 10.0,
+    );
     let slower = last.millis(0.99) / early.millis(0.99);
     report.target(name, "p99, last minute / the middle one", "at most 1.25", &format!("{slower:.2}"), slower <= 1.25);
 }
