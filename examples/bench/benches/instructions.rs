@@ -3,7 +3,7 @@
 //!
 //! callgrind's processor has neither SHA nor ADX instructions, so SHA-256 and signatures weigh more here than they do.
 
-#![expect(unused_qualifications, reason = "what the macros write")]
+#![expect(missing_docs, unused_qualifications, reason = "what the macros write")]
 
 #[path = "../../../dcr-core/tests/support/mod.rs"]
 mod support;
