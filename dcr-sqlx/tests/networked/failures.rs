@@ -147,6 +147,13 @@ async fn a_connection_that_goes_silent_on_its_way_back_is_given_up(database: Dat
         assert!(begun.elapsed() < Duration::from_secs(4), "{n}: {:?}", begun.elapsed());
         assert!(proxy.has_happened(), "{n}");
     }
+    // Who comes at once finds out by the deadline, and nobody after them.
+    proxy.silence_after(commit, 1);
+    store.record(event(104, EventKind::Anomaly)).await.unwrap();
+    let begun = Instant::now();
+    assert!(is_unavailable(&store.counts().await));
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    works(store.as_ref(), 4).await;
 }
 
 async fn a_server_that_hangs_is_unavailable_within_seconds(database: Database) {

@@ -27,7 +27,7 @@ struct Options {
     /// How much of it
     #[arg(value_enum, default_value_t)]
     part: Part,
-    /// Where the programs are that it starts: axum-server, warp-server, limits
+    /// Where the programs are that it starts: axum-server, warp-server, dcr, limits
     #[arg(long, default_value = "target/release")]
     programs: PathBuf,
     /// A PostgreSQL server where databases may be made
