@@ -32,7 +32,8 @@ use crate::random::{RandomUnavailable, SecureRandom};
 use crate::record::EventKind;
 use crate::seal::{b64, sha256};
 use crate::session::{
-    AccessToken, AccessTokenClaims, ConnectionId, Generation, Principal, Session, SessionId, Subject, User, UserId,
+    AccessToken, AccessTokenClaims, CodeChallenge, ConnectionId, Generation, Principal, Session, SessionId, Subject,
+    User, UserId,
 };
 use crate::store::{MemoryStore, SignIn, SignedIn};
 use crate::upstream::{
@@ -346,7 +347,7 @@ impl DcrEngine {
             auth_method: AuthMethod::None,
             adopted_secret: None,
             redirect_uri: "https://app.example/callback".to_owned(),
-            code_challenge: String::new(),
+            code_challenge: CodeChallenge::from_bytes([0; 32]),
             resource: resource.uri.clone(),
             scope: scope.unwrap_or(&resource.all).clone(),
             refreshable: true,

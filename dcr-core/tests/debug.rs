@@ -11,7 +11,7 @@ use std::sync::Arc;
 use dcr_core::pages::{ConnectionsPage, ConsentPage, RefusalPage};
 use dcr_core::record::{Event, EventKind};
 use dcr_core::remote::RemoteGuard;
-use dcr_core::session::{Connection, EventId, Generation, Session, SessionId};
+use dcr_core::session::{CodeChallenge, Connection, EventId, Generation, Session, SessionId};
 use dcr_core::store::conformance::{InTurn, Route, Routed};
 use dcr_core::store::{Advance, Advanced, CatchUp, MemoryStore, PutClient, SessionView, SignIn, Store, UserQuery};
 use dcr_core::testing::{AssertionKey, ManualClock, Person, StubProvider, TestEngine};
@@ -249,7 +249,7 @@ fn session() -> Session {
     let now = Timestamp::from_unix_seconds(1_790_000_000);
     Session {
         adopted_secret: Some(bytes()),
-        code_challenge: NEEDLE.to_owned(),
+        code_challenge: CodeChallenge::from_bytes(bytes()),
         ended: None,
         created_at: now,
         ..sample()
@@ -299,6 +299,7 @@ impl Route for Straight {
 #[test]
 fn i_14_configurations_and_credentials_are_redacted() {
     hidden(&secret(), &[]);
+    hidden(&CodeChallenge::from_bytes(bytes()), &[]);
     hidden(&OidcSecret::new(NEEDLE), &[]);
     hidden(&EntraConfig::new("common", "app", NEEDLE), &[]);
     hidden(&OidcConfig::new("https://idp.example", "app").secret(NEEDLE), &[]);

@@ -195,11 +195,28 @@ statements! {
     put_connection,
     /// The connection under this user and software.
     find_connection,
+    /// The numbers of a client id and of the terms with all these values: client id, provenance, platform, authentication,
+    /// resource and scope.
+    terms,
+    /// The number of a client id.
+    client_number,
+    /// Inserts a client id unless it is there.
+    add_client_id,
+    /// Inserts terms.
+    add_terms,
+    /// Some terms that no session has.
+    unused_terms,
+    /// Deletes such terms, if no session has come to have them.
+    drop_terms,
+    /// The numbers of some client ids that neither terms nor a connection have.
+    unused_clients,
+    /// Deletes such a client id, if nothing has come to have it.
+    drop_client_number,
     /// Inserts an alias, or stamps its use.
     put_alias,
     /// How many aliases a connection has, imported ones left out.
     count_aliases,
-    /// The aliases unused longest, but for one that stays and for imported ones.
+    /// The aliases unused longest, by the numbers of their client ids, but for one that stays and for imported ones.
     unused_aliases,
     /// Deletes an alias.
     drop_alias,
@@ -212,7 +229,8 @@ statements! {
 
     /// Of several sign-ins, those that are plain: number and connection, null for one that has to be made. The session id is
     /// new, nothing of it is blocked, and no session or alias is one too many. They are a JSON array (see [`crate::json`]) of:
-    /// user, software, session, client id, platform, time, the most sessions and aliases, and the id of a new connection. Empty, and so the next
+    /// user, software, session, client id, platform, time, the most sessions and aliases, the id of a new connection, provenance,
+    /// authentication, resource and scope. The numbers of its client id and terms come along, as far as they are there. Empty, and so the next
     /// one, where sign-ins write side by side.
     plain_sign_ins,
     /// Several statements in one text, each with a JSON array: `put_user` for each row of the first, `put_connection`,

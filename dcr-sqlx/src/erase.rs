@@ -7,6 +7,7 @@ use crate::SqlStore;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::rows::{Columns, of_event, values};
+use crate::terms;
 
 pub(crate) async fn erase<DB: Dialect>(store: &SqlStore<DB>, erasure: &Erasure) -> Result<Erased, Failure> {
     let Erasure { user, marker, now, event } = erasure;
@@ -24,6 +25,7 @@ pub(crate) async fn erase<DB: Dialect>(store: &SqlStore<DB>, erasure: &Erasure) 
     db.execute(DB::SQL.erase_sessions, values![user]).await?;
     let aliases = db.execute(DB::SQL.erase_aliases, values![user]).await?;
     let connections = db.execute(DB::SQL.erase_connections, values![user]).await?;
+    terms::drop_unused(&mut db).await?;
     db.execute(DB::SQL.erase_upstream_tokens, values![user]).await?;
     db.execute(DB::SQL.erase_requests, values![user]).await?;
     let rows = db.execute(DB::SQL.erase_user, values![user]).await?;

@@ -7,10 +7,12 @@ use crate::SqlStore;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::rows::{Columns, of_event, of_imported_client, of_user, values};
+use crate::terms;
 
 pub(crate) async fn import<DB: Dialect>(store: &SqlStore<DB>, import: &Import) -> Result<Imported, Failure> {
     let Import { user, software, platform, new_connection, clients, first_used_at, last_used_at, event } = import;
-    let mut transaction = store.begin().await?;
+    // As a sign-in does, so that no client id is forgotten that is about to get an alias.
+    let mut transaction = store.begin_for(store.sign_in_lock).await?;
     let new_user = transaction.execute(DB::SQL.import_user, of_user(user)).await? > 0;
     let row = values![new_connection, &user.id, software, platform, *first_used_at, *last_used_at];
     let new_connection = transaction.execute(DB::SQL.import_connection, row).await? > 0;
@@ -21,7 +23,8 @@ pub(crate) async fn import<DB: Dialect>(store: &SqlStore<DB>, import: &Import) -
     })?;
     let (mut new_aliases, mut new_clients) = (0, 0);
     for client in clients {
-        let alias = values![&connection, client.id(), *first_used_at, *last_used_at];
+        let number = terms::client(&mut transaction, client.id()).await?;
+        let alias = values![&connection, number, *first_used_at, *last_used_at];
         new_aliases += transaction.execute(DB::SQL.import_alias, alias).await?;
         new_clients += transaction.execute(DB::SQL.import_client, of_imported_client(client)).await?;
     }

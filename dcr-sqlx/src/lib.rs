@@ -135,6 +135,7 @@ mod sql;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod store;
+mod terms;
 
 use std::sync::Arc;
 

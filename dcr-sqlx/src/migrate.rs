@@ -188,7 +188,7 @@ pub(crate) fn pending(
 pub(crate) async fn sqlite(pool: &sqlx::Pool<sqlx::Sqlite>, tables: Tables) -> Result<(), OpenError> {
     let ours = migrations!(
         "sqlite": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record",
-        6 "0006_membership", 7 "0007_requests", 8 "0008_listing"
+        6 "0006_membership", 7 "0007_requests", 8 "0008_listing", 9 "0009_terms"
     );
     match tables {
         #[cfg(feature = "cli")]

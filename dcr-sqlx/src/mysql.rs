@@ -129,7 +129,7 @@ async fn migrate(connection: &mut MySqlConnection, tables: Tables) -> Result<(),
     let ours = || {
         migrations!(
             "mysql": 1 "0001_initial", 2 "0002_operators", 3 "0003_clients", 4 "0004_upstream_tokens", 5 "0005_record",
-            6 "0006_membership", 7 "0007_requests", 8 "0008_listing"
+            6 "0006_membership", 7 "0007_requests", 8 "0008_listing", 9 "0009_terms"
         )
     };
     match tables {
@@ -200,9 +200,10 @@ fn statements(text: &str) -> Vec<String> {
     statements
 }
 
-/// A table, a column, a key or a constraint exists already, or exists no more.
+/// A table, a column, a key or a constraint exists already, or exists no more: what it dropped itself, or a later migration.
 fn is_done_already(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(number).is_some_and(|n| matches!(n, 1050 | 1060 | 1061 | 1091 | 1826))
+    let number = error.as_database_error().and_then(number);
+    number.is_some_and(|n| matches!(n, 1050 | 1054 | 1060 | 1061 | 1072 | 1091 | 1826))
 }
 
 fn refused(error: sqlx::Error) -> OpenError {

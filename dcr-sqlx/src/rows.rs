@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Reference, RequestRecord, Step};
 use dcr_core::session::{
-    Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionEnd, SessionId, User, UserId,
+    CodeChallenge, Connection, ConnectionId, EventId, Generation, RequestId, Session, SessionEnd, SessionId, User,
+    UserId,
 };
 use dcr_core::store::{BlockKind, Revocation, StoreError, StoredUpstreamToken, Target};
 use dcr_core::upstream::{Groups, Roles};
@@ -31,6 +32,10 @@ pub enum Value {
     /// Bytes, or null.
     Bytes(Option<Vec<u8>>),
 }
+
+/// A number that the database gave to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Number(i64);
 
 /// A name of ours.
 pub(crate) struct Word<'a>(pub(crate) &'a str);
@@ -62,6 +67,7 @@ written! {
     Integer:
         Timestamp => |time| time.unix_micros(),
         Generation => |generation| i64::from(generation.get()),
+        Number => |number| number.0,
         bool => |flag| i64::from(flag),
         u16 => |number| i64::from(number),
         u32 => |number| i64::from(number);
@@ -158,6 +164,14 @@ impl<DB: Dialect> Columns<DB> {
         id
     }
 
+    pub(crate) fn number(&mut self) -> Result<Number, Failure> {
+        self.integer().map(Number)
+    }
+
+    pub(crate) fn number_or_null(&mut self) -> Result<Option<Number>, Failure> {
+        Ok(self.column(DB::integer)?.map(Number))
+    }
+
     pub(crate) fn connection_id(&mut self) -> Result<ConnectionId, Failure> {
         self.id().map(ConnectionId::from_bytes)
     }
@@ -218,8 +232,8 @@ impl<DB: Dialect> Columns<DB> {
                 None => None,
             },
             redirect_uri: self.ascii()?,
-            code_challenge: self.word()?,
-            resource: self.text()?,
+            code_challenge: CodeChallenge::from_bytes(self.id()?),
+            resource: self.ascii()?,
             scope: ScopeSet::parse_lossy(&self.word()?),
             refreshable: self.integer()? != 0,
             generation: {
@@ -415,20 +429,14 @@ pub(crate) fn of_user(user: &User) -> Vec<Value> {
 }
 
 /// The values of `add_session`, in the order of its columns.
-pub(crate) fn of_session(session: &Session, user: &UserId, connection: ConnectionId) -> Vec<Value> {
+pub(crate) fn of_session(session: &Session, connection: ConnectionId, terms: Number) -> Vec<Value> {
     values![
         &session.id,
         &connection,
-        user,
-        &session.client_id,
-        Word(session.provenance.as_str()),
-        &session.platform,
-        Word(session.auth_method.as_str()),
+        terms,
         session.adopted_secret.as_ref(),
         session.redirect_uri.as_bytes(),
-        Word(&session.code_challenge),
-        &session.resource,
-        &session.scope,
+        session.code_challenge.as_bytes(),
         session.refreshable,
         session.generation,
         session.created_at,

@@ -9,7 +9,8 @@ use crate::dialect::Dialect;
 use crate::end;
 use crate::failure::Failure;
 use crate::held::Held;
-use crate::rows::{Columns, END_OF_TIME, of_event, of_session, of_user, values};
+use crate::rows::{Columns, END_OF_TIME, Number, of_event, of_session, of_user, values};
+use crate::terms::{self, Terms};
 
 pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn) -> Result<SignedIn, Failure> {
     // An answer before the commit rolls everything back.
@@ -27,11 +28,12 @@ pub(crate) async fn sign_in<DB: Dialect>(store: &SqlStore<DB>, sign_in: &SignIn)
     }
     // Before the new session is there, so that it is never among them.
     let evicted = idle_longest(&mut transaction, sign_in, connection).await?;
-    match transaction.execute(DB::SQL.add_session, of_session(session, &user.id, connection)).await {
+    let Terms { client, terms } = terms::of(&mut transaction, session).await?;
+    match transaction.execute(DB::SQL.add_session, of_session(session, connection, terms)).await {
         Err(Failure::Taken(_)) => return Ok(SignedIn::Used),
         inserted => inserted?,
     };
-    use_alias(&mut transaction, sign_in, connection).await?;
+    use_alias(&mut transaction, sign_in, connection, client).await?;
 
     let event = Event { connection: Some(connection), ..sign_in.event.clone() };
     transaction.execute(DB::SQL.add_event, of_event(&event)).await?;
@@ -80,8 +82,12 @@ async fn idle_longest<DB: Dialect>(
 }
 
 /// Records the presented id, and forgets the aliases above the cap.
-async fn use_alias<DB: Dialect>(db: &mut Held<DB>, sign_in: &SignIn, connection: ConnectionId) -> Result<(), Failure> {
-    let alias = &sign_in.session.client_id;
+async fn use_alias<DB: Dialect>(
+    db: &mut Held<DB>,
+    sign_in: &SignIn,
+    connection: ConnectionId,
+    alias: Number,
+) -> Result<(), Failure> {
     db.execute(DB::SQL.put_alias, values![&connection, alias, sign_in.now, sign_in.now]).await?;
     let count = db.fetch_one(DB::SQL.count_aliases, values![&connection], Columns::count).await?;
     let cap = u64::try_from(sign_in.max_aliases.max(1)).unwrap_or(u64::MAX);
@@ -89,8 +95,8 @@ async fn use_alias<DB: Dialect>(db: &mut Held<DB>, sign_in: &SignIn, connection:
     if excess > 0 {
         let excess = u32::try_from(excess).unwrap_or(u32::MAX);
         let under = values![&connection, alias, excess];
-        for unused in db.fetch(DB::SQL.unused_aliases, under, Columns::client_id).await? {
-            db.execute(DB::SQL.drop_alias, values![&connection, &unused]).await?;
+        for unused in db.fetch(DB::SQL.unused_aliases, under, Columns::number).await? {
+            db.execute(DB::SQL.drop_alias, values![&connection, unused]).await?;
         }
     }
     Ok(())

@@ -15,6 +15,7 @@ use crate::held::Held;
 use crate::json;
 use crate::rows::{Columns, Value, Word, of_event, of_session, of_user, values};
 use crate::sign_in::sign_in;
+use crate::terms::{self, Terms};
 
 impl Job for SignIn {
     /// Two sign-ins of one person count each other's sessions.
@@ -49,61 +50,72 @@ async fn all<DB: Dialect>(store: SqlStore<DB>, many: Vec<SignIn>) -> Vec<Result<
     all
 }
 
+/// One that is plain, and what its rows refer to.
+struct Plain<'a> {
+    n: usize,
+    one: &'a SignIn,
+    connection: ConnectionId,
+    first: bool,
+    terms: Terms,
+}
+
 /// The answers of those that are plain; they are written when this answers.
 async fn plain<DB: Dialect>(store: &SqlStore<DB>, many: &[SignIn]) -> Result<Vec<Option<SignedIn>>, Failure> {
     let mut transaction = store.begin_for(store.sign_in_lock).await?;
-    let answers = look_up(&mut transaction, many).await?;
-    let plain: Vec<(&SignIn, ConnectionId)> = many
-        .iter()
-        .zip(&answers)
-        .filter_map(|(one, answer)| match answer {
-            Some(SignedIn::Done { connection, .. }) => Some((one, *connection)),
-            _ => None,
-        })
-        .collect();
+    let plain = look_up(&mut transaction, many).await?;
+    let mut answers = vec![None; many.len()];
     if plain.is_empty() {
         return Ok(answers);
     }
     write(&mut transaction, &plain).await?;
     transaction.commit().await?;
-    Ok(answers)
-}
-
-/// What becomes of those that are plain, if what they write is written.
-async fn look_up<DB: Dialect>(db: &mut Held<DB>, many: &[SignIn]) -> Result<Vec<Option<SignedIn>>, Failure> {
-    let asked = many.iter().map(|one| {
-        let most = |most: usize| u32::try_from(most.max(1)).unwrap_or(u32::MAX);
-        let SignIn { user, software, session, now, .. } = one;
-        let mut row = values![&user.id, software, &session.id, &session.client_id, &session.platform, *now];
-        row.extend(values![most(one.max_sessions), most(one.max_aliases), &one.new_connection]);
-        row
-    });
-    let asked = json::array(asked);
-    let read = |row: &mut Columns<DB>| Ok((row.count()?, row.connection_id_or_null()?));
-    let mut answers = vec![None; many.len()];
-    for (n, found) in db.fetch(DB::SQL.plain_sign_ins, values![Word(&asked)], read).await? {
-        let n = usize::try_from(n).unwrap_or(usize::MAX);
-        if let (Some(one), Some(answer)) = (many.get(n), answers.get_mut(n)) {
-            let connection = found.unwrap_or(one.new_connection);
-            *answer = Some(SignedIn::Done { connection, first: found.is_none(), evicted: Vec::new() });
+    for Plain { n, connection, first, .. } in plain {
+        if let Some(answer) = answers.get_mut(n) {
+            *answer = Some(SignedIn::Done { connection, first, evicted: Vec::new() });
         }
     }
     Ok(answers)
 }
 
-/// Writes all that they write, in one round trip to the connection's thread.
-async fn write<DB: Dialect>(db: &mut Held<DB>, plain: &[(&SignIn, ConnectionId)]) -> Result<(), Failure> {
-    let rows = |row: fn(&SignIn, ConnectionId) -> Vec<Value>| {
-        json::array(plain.iter().map(|(one, connection)| row(one, *connection)))
-    };
-    let users = rows(|one, _| of_user(&one.user));
-    let connections = rows(|SignIn { user, software, session, now, .. }, connection| {
-        values![&connection, &user.id, software, &session.platform, *now, *now]
+/// Those that are plain. Terms that are new are written.
+async fn look_up<'a, DB: Dialect>(db: &mut Held<DB>, many: &'a [SignIn]) -> Result<Vec<Plain<'a>>, Failure> {
+    let asked = many.iter().map(|one| {
+        let most = |most: usize| u32::try_from(most.max(1)).unwrap_or(u32::MAX);
+        let SignIn { user, software, session, now, .. } = one;
+        let mut row = values![&user.id, software, &session.id, &session.client_id, &session.platform, *now];
+        row.extend(values![most(one.max_sessions), most(one.max_aliases), &one.new_connection]);
+        row.extend(values![Word(session.provenance.as_str()), Word(session.auth_method.as_str())]);
+        row.extend(values![session.resource.as_bytes(), &session.scope]);
+        row
     });
-    let sessions = rows(|one, connection| of_session(&one.session, &one.user.id, connection));
-    let aliases = rows(|one, connection| values![&connection, &one.session.client_id, one.now, one.now]);
-    let events = rows(|one, connection| of_event(&Event { connection: Some(connection), ..one.event.clone() }));
-    let tokens: Vec<_> = plain.iter().filter_map(|(one, _)| of_upstream_token(one)).collect();
+    let asked = json::array(asked);
+    let read = |row: &mut Columns<DB>| Ok((row.count()?, row.connection_id_or_null()?, row.terms_or_null()?));
+    let mut plain = Vec::with_capacity(many.len());
+    for (n, found, terms) in db.fetch(DB::SQL.plain_sign_ins, values![Word(&asked)], read).await? {
+        let n = usize::try_from(n).unwrap_or(usize::MAX);
+        let Some(one) = many.get(n) else { continue };
+        let terms = match terms {
+            Some(terms) => terms,
+            None => terms::of(db, &one.session).await?,
+        };
+        plain.push(Plain { n, one, connection: found.unwrap_or(one.new_connection), first: found.is_none(), terms });
+    }
+    Ok(plain)
+}
+
+/// Writes all that they write, in one round trip to the connection's thread.
+async fn write<DB: Dialect>(db: &mut Held<DB>, plain: &[Plain<'_>]) -> Result<(), Failure> {
+    let rows = |row: fn(&Plain<'_>) -> Vec<Value>| json::array(plain.iter().map(row));
+    let users = rows(|plain| of_user(&plain.one.user));
+    let connections = rows(|Plain { one, connection, .. }| {
+        let SignIn { user, software, session, now, .. } = one;
+        values![connection, &user.id, software, &session.platform, *now, *now]
+    });
+    let sessions = rows(|Plain { one, connection, terms, .. }| of_session(&one.session, *connection, terms.terms));
+    let aliases = rows(|Plain { one, connection, terms, .. }| values![connection, terms.client, one.now, one.now]);
+    let events =
+        rows(|Plain { one, connection, .. }| of_event(&Event { connection: Some(*connection), ..one.event.clone() }));
+    let tokens: Vec<_> = plain.iter().filter_map(|plain| of_upstream_token(plain.one)).collect();
     let expected = 5 * plain.len() + tokens.len();
     let values = values![
         Word(&users),

@@ -145,8 +145,10 @@ mod tests {
     const ROWS: &str = "INSERT INTO dcr_users (user_id, issuer, tenant, object_id)
              VALUES ('usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'i', 't', 'o');
          INSERT INTO dcr_connections VALUES (zeroblob(16), 'usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', x'61', x'61', 0, 0);
-         INSERT INTO dcr_sessions VALUES (zeroblob(16), zeroblob(16), 'usr_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', x'61',
-             'sealed', x'61', 'none', NULL, x'61', 'c', 'r', 's', 1, 0, 0, NULL, 0, 9, 9, NULL, NULL);";
+         INSERT INTO dcr_client_ids VALUES (1, x'61');
+         INSERT INTO dcr_terms VALUES (1, 1, 'sealed', x'61', 'none', x'72', 's');
+         INSERT INTO dcr_sessions VALUES (zeroblob(16), zeroblob(16), 1, NULL, x'61', zeroblob(32), 1, 0, 0, NULL, 0, 9, 9,
+             NULL, NULL);";
 
     #[tokio::test]
     async fn every_statement_prepares() {
@@ -175,8 +177,15 @@ mod tests {
             (Sqlite::SQL.plain_sign_ins, "(user_id=? AND software=?)"),
             (Sqlite::SQL.plain_sign_ins, "USING INDEX dcr_sessions_by_connection"),
             (Sqlite::SQL.idle_sessions, "USING INDEX dcr_sessions_by_connection"),
-            (Sqlite::SQL.not_ended_of_user, "USING INDEX dcr_sessions_by_user"),
-            (Sqlite::SQL.not_ended_of_client, "USING INDEX dcr_sessions_by_client"),
+            (Sqlite::SQL.not_ended_of_user, "USING INDEX dcr_sessions_by_connection"),
+            (Sqlite::SQL.not_ended_of_client, "USING INDEX dcr_sessions_by_terms"),
+            (Sqlite::SQL.end_user, "USING INDEX dcr_sessions_by_connection"),
+            (Sqlite::SQL.end_client, "USING INDEX dcr_sessions_by_terms"),
+            (Sqlite::SQL.terms, "USING INDEX dcr_terms_by_client"),
+            (Sqlite::SQL.plain_sign_ins, "USING INDEX dcr_terms_by_client"),
+            (Sqlite::SQL.unused_terms, "USING INDEX dcr_sessions_by_terms"),
+            (Sqlite::SQL.unused_clients, "USING COVERING INDEX dcr_terms_by_client"),
+            (Sqlite::SQL.unused_clients, "USING COVERING INDEX dcr_aliases_by_client"),
             (Sqlite::SQL.connections_of, "(user_id=?)"),
             (Sqlite::SQL.events, "USING INDEX dcr_events_by_time"),
             (Sqlite::SQL.events_of_user, "USING INDEX dcr_events_by_user"),
@@ -211,12 +220,12 @@ mod tests {
     #[tokio::test]
     async fn a_row_that_does_not_decode_is_inconsistent_and_says_which_column() {
         for (damage, column) in [
-            ("UPDATE dcr_sessions SET provenance = 'invented'", "provenance"),
-            ("UPDATE dcr_sessions SET auth_method = 'invented'", "auth_method"),
-            ("UPDATE dcr_sessions SET client_id = x'20'", "client_id"),
+            ("UPDATE dcr_terms SET provenance = 'invented'", "provenance"),
+            ("UPDATE dcr_terms SET auth_method = 'invented'", "auth_method"),
+            ("UPDATE dcr_client_ids SET client_id = x'20'", "client_id"),
             ("UPDATE dcr_sessions SET redirect_uri = x'ff'", "redirect_uri"),
             (
-                "PRAGMA foreign_keys = OFF; UPDATE dcr_sessions SET user_id = 'ada'; UPDATE dcr_users SET user_id = 'ada'",
+                "PRAGMA foreign_keys = OFF; UPDATE dcr_connections SET user_id = 'ada'; UPDATE dcr_users SET user_id = 'ada'",
                 "user_id",
             ),
         ] {
@@ -234,9 +243,8 @@ mod tests {
     async fn a_damaged_row_is_nobody_elses_trouble_in_a_batch() {
         let store = store().await;
         run(&store, ROWS).await;
-        let another = "INSERT INTO dcr_sessions SELECT x'01010101010101010101010101010101', connection_id, user_id, client_id,
-                 provenance, platform, auth_method, adopted_secret, redirect_uri, code_challenge, resource, scope,
-                 refreshable, generation, created_at, redeemed_at, advanced_at, expires_at, absolute_expires_at, ended_at,
+        let another = "INSERT INTO dcr_sessions SELECT x'01010101010101010101010101010101', connection_id, terms,
+                 adopted_secret, redirect_uri, code_challenge, refreshable, generation, created_at, redeemed_at, advanced_at, expires_at, absolute_expires_at, ended_at,
                  end_reason FROM dcr_sessions;
              UPDATE dcr_sessions SET redirect_uri = x'ff' WHERE session_id = zeroblob(16)";
         run(&store, another).await;

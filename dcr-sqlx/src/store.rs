@@ -22,7 +22,7 @@ use crate::held::Held;
 use crate::loans::Loans;
 use crate::retry::retried;
 use crate::rows::{Columns, Value, Word, of_event, values};
-use crate::{advance, clients, end, erase, import, listing, record, sign_in, sign_ins};
+use crate::{advance, clients, end, erase, import, listing, record, sign_in, sign_ins, terms};
 
 /// A [`Store`] in an SQL database. Made by [`connect`](crate::connect) or by its own `open`.
 #[derive(Debug)]
@@ -348,7 +348,9 @@ impl<DB: Dialect> Store for SqlStore<DB> {
     }
 
     async fn sweep(&self, before: Timestamp, limit: u32) -> Result<u32, StoreError> {
-        retried!(self.swept(before, limit))
+        let swept = retried!(self.swept(before, limit))?;
+        retried!(terms::sweep(self))?;
+        Ok(swept)
     }
 
     async fn kept_secret(&self) -> Result<Option<Secret>, StoreError> {

@@ -128,7 +128,7 @@ async fn a_host_application_keeps_its_own_tables_and_migrations() {
     assert_eq!(store.counts().await.unwrap().sessions, 2);
     let count = |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(&pool);
     assert_eq!(count("SELECT COUNT(*) FROM _sqlx_migrations").await.unwrap(), 2);
-    assert_eq!(count("SELECT COUNT(*) FROM _dcr_migrations").await.unwrap(), 8);
+    assert_eq!(count("SELECT COUNT(*) FROM _dcr_migrations").await.unwrap(), 9);
     assert_eq!(count("SELECT COUNT(*) FROM notes").await.unwrap(), 1);
 }
 

@@ -187,7 +187,7 @@ impl Inner {
             client,
             redirect,
             state,
-            challenge.as_str().to_owned(),
+            challenge,
             resource.uri.clone(),
             scope.to_string(),
             self.clock.now(),

@@ -219,7 +219,7 @@ impl Inner {
             auth_method: request.auth_method,
             adopted_secret: None,
             redirect_uri: request.redirect_uri().to_owned(),
-            code_challenge: request.code_challenge.clone(),
+            code_challenge: request.code_challenge,
             resource: request.resource.clone(),
             scope: if request.refresh { scope } else { scope.without(OFFLINE_ACCESS) },
             refreshable: request.refresh,

@@ -20,5 +20,6 @@ pub(crate) mod stored;
 pub(crate) mod token;
 pub(crate) mod transaction;
 
+pub use self::pkce::CodeChallenge;
 pub use self::scope::ScopeSet;
 pub(crate) use self::scope::{OFFLINE_ACCESS, ScopeHierarchy};

@@ -2,32 +2,41 @@
 
 use std::fmt;
 
-use crate::seal::{b64, same_bytes, sha256};
+use crate::seal::{same_bytes, sha256, unb64};
 
-/// A challenge: 43 base64url characters.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct CodeChallenge(String);
+/// A challenge of the method `S256` (RFC 7636 section 4.2): the digest that 43 characters of base64url stand for. Its
+/// `Debug` does not show it (I-14).
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct CodeChallenge([u8; 32]);
 
 impl CodeChallenge {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let shaped = text.len() == 43 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        shaped.then(|| Self(text.to_owned()))
+    /// From the bytes that [`as_bytes`](Self::as_bytes) gave.
+    #[must_use]
+    pub const fn from_bytes(digest: [u8; 32]) -> Self {
+        Self(digest)
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// For a store.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// `None` unless the text is the one base64url of 32 bytes: no verifier belongs to any other.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        unb64(text.as_bytes())?.try_into().ok().map(Self)
     }
 
     /// The challenge that belongs to `verifier`.
     pub(crate) fn of(verifier: &str) -> Self {
-        Self(b64(&sha256(verifier.as_bytes())))
+        Self(sha256(verifier.as_bytes()))
     }
 
     /// Whether `verifier` (43 to 128 unreserved characters) belongs to this challenge; constant time.
     pub(crate) fn is_answered_by(&self, verifier: &str) -> bool {
         let shaped = (43..=128).contains(&verifier.len())
             && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~'));
-        shaped && same_bytes(self.0.as_bytes(), Self::of(verifier).0.as_bytes())
+        shaped && same_bytes(&self.0, &Self::of(verifier).0)
     }
 }
 
@@ -65,9 +74,15 @@ mod tests {
     fn pkce_05_only_43_base64url_characters_are_a_challenge() {
         let good = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
         assert!(CodeChallenge::parse(good).is_some());
-        for bad in
-            ["", &good[..42], &format!("{good}A"), &format!("{good}="), &"A".repeat(129), &good.replace('-', "+")]
-        {
+        for bad in [
+            "",
+            &good[..42],
+            &format!("{good}A"),
+            &format!("{good}="),
+            &"A".repeat(129),
+            &good.replace('-', "+"),
+            &"a".repeat(43),
+        ] {
             assert!(CodeChallenge::parse(bad).is_none(), "{bad}");
         }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::HeaderMap;
 use serde::Serialize;
 
-use super::pkce::CodeChallenge;
 use super::{ScopeHierarchy, ScopeSet, scope};
 use crate::client::{ClientCredentials, CredentialFault, Expected, Platform};
 use crate::clock::Timestamp;
@@ -125,7 +124,7 @@ impl Inner {
             return Err(of_another("redirect_uri"));
         }
         let verifier = required(form, "code_verifier")?;
-        if !CodeChallenge::parse(&session.code_challenge).is_some_and(|c| c.is_answered_by(verifier)) {
+        if !session.code_challenge.is_answered_by(verifier) {
             return Err(of_another("code_verifier"));
         }
         self.resource_is_the_sessions(session, form)

@@ -12,7 +12,7 @@ use crate::client::{
 use crate::clock::Timestamp;
 use crate::random::{RandomUnavailable, SecureRandom, bytes};
 use crate::seal::{KeyRing, Purpose, b64, same_bytes, sha256};
-use crate::session::{SessionId, UserId};
+use crate::session::{CodeChallenge, SessionId, UserId};
 
 /// The longest sealed request, as text: it must fit a cookie of 4,096 bytes with its name and attributes after approval
 /// adds its part.
@@ -30,7 +30,7 @@ pub(crate) struct AuthorizeRequest {
     redirect: String,
     redirect_class: RedirectClass,
     pub(crate) state: Option<Vec<u8>>,
-    pub(crate) code_challenge: String,
+    pub(crate) code_challenge: CodeChallenge,
     pub(crate) resource: String,
     /// Granted, not requested.
     pub(crate) scope: String,
@@ -67,7 +67,7 @@ struct Wire<'a> {
     redirect: &'a str,
     #[serde(borrow)]
     state: Option<&'a [u8]>,
-    code_challenge: &'a str,
+    code_challenge: [u8; 32],
     resource: &'a str,
     scope: &'a str,
     begun_at: i64,
@@ -89,7 +89,7 @@ impl AuthorizeRequest {
         client: &ResolvedClient,
         redirect: &ValidRedirect,
         state: Option<Vec<u8>>,
-        code_challenge: String,
+        code_challenge: CodeChallenge,
         resource: String,
         scope: String,
         begun_at: Timestamp,
@@ -144,7 +144,7 @@ impl AuthorizeRequest {
             platform: self.platform.as_str(),
             redirect: &self.redirect,
             state: self.state.as_deref(),
-            code_challenge: &self.code_challenge,
+            code_challenge: *self.code_challenge.as_bytes(),
             resource: &self.resource,
             scope: &self.scope,
             begun_at: self.begun_at.unix_micros(),
@@ -162,7 +162,7 @@ impl AuthorizeRequest {
             redirect: wire.redirect.to_owned(),
             redirect_class: *CLASSES.get(usize::from(wire.flags.2))?,
             state: wire.state.map(<[u8]>::to_vec),
-            code_challenge: wire.code_challenge.to_owned(),
+            code_challenge: CodeChallenge::from_bytes(wire.code_challenge),
             resource: wire.resource.to_owned(),
             scope: wire.scope.to_owned(),
             begun_at: Timestamp::from_unix_micros(wire.begun_at),

@@ -43,10 +43,7 @@ impl KnownSessions {
 /// What an entry takes: the row, the texts that it points to, and its place in the cache.
 fn weight(session: &Session) -> u32 {
     const FIXED: usize = 640;
-    let texts = session.client_id.as_str().len()
-        + session.redirect_uri.len()
-        + session.code_challenge.len()
-        + session.resource.len()
-        + session.scope.weight();
+    let texts =
+        session.client_id.as_str().len() + session.redirect_uri.len() + session.resource.len() + session.scope.weight();
     u32::try_from(FIXED + texts).unwrap_or(u32::MAX)
 }

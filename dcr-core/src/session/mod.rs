@@ -10,6 +10,8 @@ mod known;
 mod principal;
 mod records;
 
+pub use crate::oauth::CodeChallenge;
+
 pub(crate) use self::access_token::{AccessToken, AccessTokenClaims, Subject, TokenFault, VerifyingKeys, jwks};
 pub(crate) use self::grant::{GrantKind, GrantToken};
 pub use self::ids::{ConnectionId, EventId, NotAnId, RequestId, SessionId, UserId};

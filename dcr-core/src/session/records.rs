@@ -5,7 +5,7 @@ use std::fmt;
 use super::{ConnectionId, SessionId, UserId};
 use crate::client::{AuthMethod, ClientId, Platform, Provenance, SoftwareKey};
 use crate::clock::Timestamp;
-use crate::oauth::ScopeSet;
+use crate::oauth::{CodeChallenge, ScopeSet};
 use crate::upstream::{Groups, Roles};
 
 /// A person, as the upstream provider identified them.
@@ -124,8 +124,8 @@ pub struct Session {
     pub adopted_secret: Option<[u8; 32]>,
     /// The exact redirect URI of the authorize request.
     pub redirect_uri: String,
-    /// The PKCE challenge (S256), 43 base64url characters.
-    pub code_challenge: String,
+    /// The PKCE challenge.
+    pub code_challenge: CodeChallenge,
     /// The resource its tokens are for: the audience.
     pub resource: String,
     /// What was granted.

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use dcr_core::record::{Actor, Event, EventKind, FunnelCount, Step};
-use dcr_core::session::{Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use dcr_core::session::{
+    CodeChallenge, Connection, ConnectionId, EventId, Generation, Session, SessionId, User, UserId,
+};
 use dcr_core::store::{Ending, SignIn, SignedIn, Store, StoreError, Target};
 use dcr_core::testing::SeededRandom;
 use dcr_core::upstream::{Groups, Roles};
@@ -212,7 +214,7 @@ async fn sign_in(
         auth_method: AuthMethod::None,
         adopted_secret: None,
         redirect_uri: redirect(platform).to_owned(),
-        code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+        code_challenge: CodeChallenge::from_bytes([0x13; 32]),
         resource: "http://127.0.0.1:8080/mcp".to_owned(),
         scope: ScopeSet::parse_lossy("mcp"),
         refreshable: true,

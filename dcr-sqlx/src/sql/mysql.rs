@@ -12,16 +12,32 @@ use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use super::question_marks::{ALIKE, events};
-use super::{event_columns, not_asked_for, user_columns, users};
+use super::{
+    busiest, event_columns, none_live, not_asked_for, of_client, of_platform, of_user, one_ended, platform_uses,
+    user_columns, users,
+};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The sessions of a target that have not ended, locked.
 macro_rules! not_ended {
-    ($target:literal) => {
+    ($target:expr) => {
         concat!(
             "SELECT session_id FROM dcr_sessions WHERE ",
             $target,
-            " = ? AND ended_at IS NULL AND created_at <= ? ORDER BY session_id FOR UPDATE"
+            " AND ended_at IS NULL AND created_at <= ? ORDER BY session_id FOR UPDATE"
+        )
+    };
+}
+
+/// Their end. By a join: of a subquery in an `UPDATE` or a `DELETE` MariaDB makes one for each row of the table.
+macro_rules! end {
+    ($to:literal, $target:literal) => {
+        concat!(
+            "UPDATE dcr_sessions AS s JOIN ",
+            $to,
+            " SET s.ended_at = ?, s.end_reason = ? WHERE ",
+            $target,
+            " = ? AND s.ended_at IS NULL AND s.created_at <= ?"
         )
     };
 }
@@ -55,7 +71,8 @@ impl Dialect for MySql {
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON DUPLICATE KEY UPDATE last_sign_in_at = VALUES(last_sign_in_at)",
-        put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
+        add_client_id: "INSERT IGNORE INTO dcr_client_ids (client_id) VALUES (?)",
+        put_alias: "INSERT INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
              ON DUPLICATE KEY UPDATE last_used_at = VALUES(last_used_at)",
 
         redeem: "UPDATE dcr_sessions SET generation = ?, advanced_at = ?, expires_at = LEAST(?, absolute_expires_at), \
@@ -69,11 +86,21 @@ impl Dialect for MySql {
              redeemed_at = COALESCE(redeemed_at, ?) \
              WHERE session_id = ? AND generation < ? AND ended_at IS NULL AND absolute_expires_at > ?",
 
-        not_ended_session: not_ended!("session_id"),
-        not_ended_of_connection: not_ended!("connection_id"),
-        not_ended_of_user: not_ended!("user_id"),
-        not_ended_of_client: not_ended!("client_id"),
-        not_ended_of_platform: not_ended!("platform"),
+        not_ended_session: not_ended!("session_id = ?"),
+        not_ended_of_connection: not_ended!("connection_id = ?"),
+        not_ended_of_user: not_ended!(of_user!("?")),
+        not_ended_of_client: not_ended!(of_client!("?")),
+        not_ended_of_platform: not_ended!(of_platform!("?")),
+        end_user: end!("dcr_connections AS c ON c.connection_id = s.connection_id", "c.user_id"),
+        end_client: end!(
+            "dcr_terms AS t ON t.terms = s.terms JOIN dcr_client_ids AS i ON i.client = t.client",
+            "i.client_id"
+        ),
+        end_platform: end!("dcr_terms AS t ON t.terms = s.terms", "t.platform"),
+        erase_sessions: "DELETE s FROM dcr_sessions AS s JOIN dcr_connections AS c \
+             ON c.connection_id = s.connection_id WHERE c.user_id = ?",
+        erase_aliases: "DELETE a FROM dcr_aliases AS a JOIN dcr_connections AS c \
+             ON c.connection_id = a.connection_id WHERE c.user_id = ?",
 
         // Only after `change_blocks` and a look at what is there: nobody else inserts one in between.
         block: "INSERT INTO dcr_blocks (kind, target) VALUES (?, ?)",
@@ -84,19 +111,23 @@ impl Dialect for MySql {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         import_connection: "INSERT IGNORE INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?)",
-        import_alias: "INSERT IGNORE INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
+        import_alias: "INSERT IGNORE INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) \
              VALUES (?, ?, ?, ?)",
         add_client: "INSERT IGNORE INTO dcr_client_rows (client_id, kind, version, body) VALUES (?, ?, ?, ?)",
         put_upstream_token: "INSERT INTO dcr_upstream_tokens \
              (user_id, grant_id, sealed, version, leased_until, refreshed_at) VALUES (?, ?, ?, ?, 0, ?) \
              ON DUPLICATE KEY UPDATE sealed = VALUES(sealed), version = VALUES(version), leased_until = 0, \
              refreshed_at = VALUES(refreshed_at)",
-        hold_ended_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE \
-            user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = ?) ORDER BY user_id, grant_id FOR UPDATE",
-        hold_idle_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < ? AND \
-            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-            AND s.ended_at IS NULL AND s.expires_at > ?) \
-            ORDER BY user_id, grant_id FOR UPDATE",
+        hold_ended_upstream_tokens: concat!(
+            "SELECT user_id FROM dcr_upstream_tokens WHERE ",
+            one_ended!("?"),
+            " ORDER BY user_id, grant_id FOR UPDATE"
+        ),
+        hold_idle_upstream_tokens: concat!(
+            "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < ? AND ",
+            none_live!("?"),
+            " ORDER BY user_id, grant_id FOR UPDATE"
+        ),
         use_up: "INSERT IGNORE INTO dcr_spent (spent_id, until_at) VALUES (?, ?)",
         sweep_used: "DELETE FROM dcr_spent WHERE until_at < ? LIMIT ?",
         import_client: "INSERT IGNORE INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?)",
@@ -122,7 +153,13 @@ impl Dialect for MySql {
         funnel_sums: "SELECT CAST(hour - (hour - ?) % ? AS SIGNED) AS piece, platform, step, outcome, \
              CAST(SUM(number) AS SIGNED) FROM dcr_funnel WHERE hour >= ? AND hour < ? \
              GROUP BY piece, platform, step, outcome ORDER BY piece, platform, step, outcome",
-        sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = ? ORDER BY session_id FOR UPDATE",
+        sessions_to_erase: concat!(
+            "SELECT session_id FROM dcr_sessions WHERE ",
+            of_user!("?"),
+            " ORDER BY session_id FOR UPDATE"
+        ),
+        busiest: busiest!("?", "dcr_sessions", "SIGNED"),
+        platform_uses: platform_uses!("?", "dcr_sessions", "SIGNED"),
         sweep_erased: "DELETE FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?",
         sweep_events: concat!("DELETE FROM dcr_events WHERE at < ? AND ", not_asked_for!(), " ORDER BY at LIMIT ?"),
         sweep_funnel: "DELETE FROM dcr_funnel WHERE hour < ? LIMIT ?",

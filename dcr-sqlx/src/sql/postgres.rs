@@ -8,7 +8,10 @@ use std::time::Duration;
 use sqlx::Postgres;
 use sqlx::error::DatabaseError;
 
-use super::{client_uses, event_columns, not_asked_for, not_imported, platform_uses, session_columns, user_columns};
+use super::{
+    busiest, client_unused, client_uses, event_columns, none_live, not_asked_for, not_imported, of_client, of_platform,
+    of_user, one_ended, platform_uses, session_columns, session_row, session_tables, terms_unused, user_columns,
+};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// A transaction, and how long it may wait: for a lock, in one statement, and for us. `LOCAL`, since behind a proxy the
@@ -28,20 +31,20 @@ pub(crate) const BEGIN_SERIALIZABLE: &str = begin!("SERIALIZABLE");
 
 /// The sessions of a target that have not ended, locked, and their end.
 macro_rules! not_ended {
-    ($target:literal) => {
+    ($target:expr) => {
         concat!(
             "SELECT session_id FROM dcr_sessions WHERE ",
             $target,
-            " = $1 AND ended_at IS NULL AND created_at <= $2 ORDER BY session_id FOR UPDATE"
+            " AND ended_at IS NULL AND created_at <= $2 ORDER BY session_id FOR UPDATE"
         )
     };
 }
 macro_rules! end {
-    ($target:literal) => {
+    ($target:expr) => {
         concat!(
             "UPDATE dcr_sessions SET ended_at = $1, end_reason = $2 WHERE ",
             $target,
-            " = $3 AND ended_at IS NULL AND created_at <= $4"
+            " AND ended_at IS NULL AND created_at <= $4"
         )
     };
 }
@@ -103,6 +106,18 @@ macro_rules! users {
     };
 }
 
+/// Of a session that is updated: whose it is, and its terms.
+macro_rules! its_tables {
+    () => {
+        "dcr_connections AS c, dcr_terms AS t, dcr_client_ids AS i"
+    };
+}
+macro_rules! its_rows {
+    () => {
+        "c.connection_id = s.connection_id AND t.terms = s.terms AND i.client = t.client"
+    };
+}
+
 /// An array, so that the rows are chosen once. Rows that another sweep is about to delete are left to it.
 macro_rules! sweep {
     ($time:literal) => {
@@ -132,23 +147,35 @@ impl Dialect for Postgres {
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
              VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
+        terms: "SELECT i.client, t.terms FROM dcr_client_ids AS i JOIN dcr_terms AS t ON t.client = i.client \
+             WHERE i.client_id = $1 AND t.provenance = $2 AND t.platform = $3 AND t.auth_method = $4 AND t.resource = $5 \
+             AND t.scope = $6 ORDER BY t.terms LIMIT 1",
+        client_number: "SELECT client FROM dcr_client_ids WHERE client_id = $1",
+        add_client_id: "INSERT INTO dcr_client_ids (client_id) VALUES ($1) ON CONFLICT (client_id) DO NOTHING",
+        add_terms: "INSERT INTO dcr_terms (client, provenance, platform, auth_method, resource, scope) \
+             VALUES ($1, $2, $3, $4, $5, $6)",
+        unused_terms: concat!("SELECT terms FROM dcr_terms WHERE ", terms_unused!(), " LIMIT $1"),
+        drop_terms: concat!("DELETE FROM dcr_terms WHERE terms = $1 AND ", terms_unused!()),
+        unused_clients: concat!("SELECT client FROM dcr_client_ids WHERE ", client_unused!(), " LIMIT $1"),
+        drop_client_number: concat!("DELETE FROM dcr_client_ids WHERE client = $1 AND ", client_unused!()),
         find_connection: "SELECT connection_id FROM dcr_connections WHERE user_id = $1 AND software = $2",
-        put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
+        put_alias: "INSERT INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) \
              VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at",
+             ON CONFLICT (connection_id, client) DO UPDATE SET last_used_at = excluded.last_used_at",
         count_aliases: concat!("SELECT COUNT(*) FROM dcr_aliases WHERE connection_id = $1 AND ", not_imported!()),
         unused_aliases: concat!(
-            "SELECT client_id FROM dcr_aliases WHERE connection_id = $1 AND client_id <> $2 AND ",
+            "SELECT dcr_aliases.client FROM dcr_aliases JOIN dcr_client_ids AS i ON i.client = dcr_aliases.client \
+             WHERE connection_id = $1 AND dcr_aliases.client <> $2 AND ",
             not_imported!(),
-            " ORDER BY last_used_at, first_used_at, client_id LIMIT $3"
+            " ORDER BY last_used_at, first_used_at, i.client_id LIMIT $3"
         ),
-        drop_alias: "DELETE FROM dcr_aliases WHERE connection_id = $1 AND client_id = $2",
+        drop_alias: "DELETE FROM dcr_aliases WHERE connection_id = $1 AND client = $2",
         idle_sessions: "SELECT session_id FROM dcr_sessions \
              WHERE connection_id = $1 AND ended_at IS NULL AND expires_at > $2 ORDER BY advanced_at, session_id",
         add_session: concat!(
             "INSERT INTO dcr_sessions (",
-            session_columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
+            session_row!(),
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
         ),
         add_event: concat!(
             "INSERT INTO dcr_events (",
@@ -156,23 +183,30 @@ impl Dialect for Postgres {
             ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
         ),
 
-        session: concat!("SELECT ", session_columns!(), " FROM dcr_sessions WHERE session_id = $1"),
+        session: concat!("SELECT ", session_columns!(), " FROM ", session_tables!(), " WHERE s.session_id = $1"),
         session_view: concat!(
             "SELECT ",
             session_columns!(),
-            ", user_id, issuer, tenant, object_id, name, email, member_of, roles FROM dcr_sessions JOIN dcr_users USING (user_id) \
-             WHERE session_id = $1"
+            ", u.user_id, u.issuer, u.tenant, u.object_id, u.name, u.email, u.member_of, u.roles FROM ",
+            session_tables!(),
+            " JOIN dcr_users AS u ON u.user_id = c.user_id WHERE s.session_id = $1"
         ),
         redeem: concat!(
-            "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
-             expires_at = LEAST($3, absolute_expires_at), redeemed_at = $4, adopted_secret = $5 \
-             WHERE session_id = $6 AND generation = 0 AND ended_at IS NULL AND expires_at > $7 RETURNING ",
+            "UPDATE dcr_sessions AS s SET generation = $1, advanced_at = $2, \
+             expires_at = LEAST($3, s.absolute_expires_at), redeemed_at = $4, adopted_secret = $5 FROM ",
+            its_tables!(),
+            " WHERE s.session_id = $6 AND s.generation = 0 AND s.ended_at IS NULL AND s.expires_at > $7 AND ",
+            its_rows!(),
+            " RETURNING ",
             session_columns!()
         ),
         refresh: concat!(
-            "UPDATE dcr_sessions SET generation = $1, advanced_at = $2, \
-             expires_at = LEAST($3, absolute_expires_at) \
-             WHERE session_id = $4 AND generation = $5 AND ended_at IS NULL AND expires_at > $6 RETURNING ",
+            "UPDATE dcr_sessions AS s SET generation = $1, advanced_at = $2, \
+             expires_at = LEAST($3, s.absolute_expires_at) FROM ",
+            its_tables!(),
+            " WHERE s.session_id = $4 AND s.generation = $5 AND s.ended_at IS NULL AND s.expires_at > $6 AND ",
+            its_rows!(),
+            " RETURNING ",
             session_columns!()
         ),
         // A row that somebody else has locked is passed over: nobody waits for another one's, and no two of these for each
@@ -183,13 +217,15 @@ impl Dialect for Postgres {
              decode(value ->> 5, 'hex') AS secret FROM jsonb_array_elements($1::jsonb)), \
              free AS MATERIALIZED (SELECT s.session_id AS free_id FROM dcr_sessions AS s \
              WHERE s.session_id = ANY (ARRAY(SELECT id FROM a)) FOR NO KEY UPDATE SKIP LOCKED) \
-             UPDATE dcr_sessions SET generation = a.later, advanced_at = a.now, \
-             expires_at = LEAST(a.until, dcr_sessions.absolute_expires_at), \
-             redeemed_at = CASE a.earlier WHEN 0 THEN a.now ELSE dcr_sessions.redeemed_at END, \
-             adopted_secret = CASE a.earlier WHEN 0 THEN a.secret ELSE dcr_sessions.adopted_secret END \
-             FROM a JOIN free ON free.free_id = a.id \
-             WHERE dcr_sessions.session_id = a.id AND dcr_sessions.generation = a.earlier \
-             AND dcr_sessions.ended_at IS NULL AND dcr_sessions.expires_at > a.now RETURNING ",
+             UPDATE dcr_sessions AS s SET generation = a.later, advanced_at = a.now, \
+             expires_at = LEAST(a.until, s.absolute_expires_at), \
+             redeemed_at = CASE a.earlier WHEN 0 THEN a.now ELSE s.redeemed_at END, \
+             adopted_secret = CASE a.earlier WHEN 0 THEN a.secret ELSE s.adopted_secret END \
+             FROM a JOIN free ON free.free_id = a.id, ",
+            its_tables!(),
+            " WHERE s.session_id = a.id AND s.generation = a.earlier AND s.ended_at IS NULL AND s.expires_at > a.now AND ",
+            its_rows!(),
+            " RETURNING ",
             session_columns!()
         ),
         plain_sign_ins: "",
@@ -199,16 +235,16 @@ impl Dialect for Postgres {
              advanced_at = $3, expires_at = LEAST($4, absolute_expires_at), redeemed_at = COALESCE(redeemed_at, $5) \
              WHERE session_id = $6 AND generation < $7 AND ended_at IS NULL AND absolute_expires_at > $8",
 
-        not_ended_session: not_ended!("session_id"),
-        not_ended_of_connection: not_ended!("connection_id"),
-        not_ended_of_user: not_ended!("user_id"),
-        not_ended_of_client: not_ended!("client_id"),
-        not_ended_of_platform: not_ended!("platform"),
-        end_session: end!("session_id"),
-        end_connection: end!("connection_id"),
-        end_user: end!("user_id"),
-        end_client: end!("client_id"),
-        end_platform: end!("platform"),
+        not_ended_session: not_ended!("session_id = $1"),
+        not_ended_of_connection: not_ended!("connection_id = $1"),
+        not_ended_of_user: not_ended!(of_user!("$1")),
+        not_ended_of_client: not_ended!(of_client!("$1")),
+        not_ended_of_platform: not_ended!(of_platform!("$1")),
+        end_session: end!("session_id = $3"),
+        end_connection: end!("connection_id = $3"),
+        end_user: end!(of_user!("$3")),
+        end_client: end!(of_client!("$3")),
+        end_platform: end!(of_platform!("$3")),
         ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= $1 UNION ALL \
              SELECT session_id, ended_at FROM dcr_erased_sessions WHERE ended_at >= $2",
 
@@ -220,15 +256,19 @@ impl Dialect for Postgres {
              ORDER BY kind, target LIMIT $4",
 
         connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
-             a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
-             WHERE c.user_id = $1 ORDER BY c.created_at, c.connection_id, a.first_used_at, a.client_id",
+             i.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+             LEFT JOIN dcr_client_ids AS i ON i.client = a.client \
+             WHERE c.user_id = $1 ORDER BY c.created_at, c.connection_id, a.first_used_at, i.client_id",
         connection: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
-             a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
-             WHERE c.connection_id = $1 ORDER BY a.first_used_at, a.client_id",
+             i.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+             LEFT JOIN dcr_client_ids AS i ON i.client = a.client \
+             WHERE c.connection_id = $1 ORDER BY a.first_used_at, i.client_id",
         sessions_of: concat!(
             "SELECT ",
             session_columns!(),
-            " FROM dcr_sessions WHERE connection_id = $1 ORDER BY created_at, session_id"
+            " FROM ",
+            session_tables!(),
+            " WHERE s.connection_id = $1 ORDER BY s.created_at, s.session_id"
         ),
         counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \
              (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
@@ -247,21 +287,26 @@ impl Dialect for Postgres {
             "$15"
         ),
 
-        sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = $1 ORDER BY session_id FOR UPDATE",
+        sessions_to_erase: concat!(
+            "SELECT session_id FROM dcr_sessions WHERE ",
+            of_user!("$1"),
+            " ORDER BY session_id FOR UPDATE"
+        ),
         keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
-             SELECT session_id, COALESCE(ended_at, $1) FROM dcr_sessions WHERE user_id = $2",
+             SELECT s.session_id, COALESCE(s.ended_at, $1) FROM dcr_connections AS c \
+             JOIN dcr_sessions AS s ON s.connection_id = c.connection_id WHERE c.user_id = $2",
         erase_events_of_user: erase_events!("user_id = $2"),
         erase_events_of_sessions: erase_events!(
-            "session_id IN (SELECT session_id FROM dcr_sessions WHERE user_id = $2)"
+            "session_id IN (SELECT s.session_id FROM dcr_connections AS c \
+             JOIN dcr_sessions AS s ON s.connection_id = c.connection_id WHERE c.user_id = $2)"
         ),
         erase_events_of_connections: erase_events!(
             "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = $2)"
         ),
         erase_actor: "UPDATE dcr_events SET actor = $1 WHERE actor = $2 AND actor <> 'person'",
-        erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = $1",
+        erase_sessions: concat!("DELETE FROM dcr_sessions WHERE ", of_user!("$1")),
         erase_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id = $1",
-        erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
-             (SELECT connection_id FROM dcr_connections WHERE user_id = $1)",
+        erase_aliases: concat!("DELETE FROM dcr_aliases WHERE ", of_user!("$1")),
         erase_connections: "DELETE FROM dcr_connections WHERE user_id = $1",
         erase_user: "DELETE FROM dcr_users WHERE user_id = $1",
         sweep_erased: "DELETE FROM dcr_erased_sessions WHERE session_id = ANY (ARRAY(SELECT session_id \
@@ -295,8 +340,8 @@ impl Dialect for Postgres {
         import_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, software) DO NOTHING",
-        import_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
-             VALUES ($1, $2, $3, $4) ON CONFLICT (connection_id, client_id) DO NOTHING",
+        import_alias: "INSERT INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) \
+             VALUES ($1, $2, $3, $4) ON CONFLICT (connection_id, client) DO NOTHING",
         import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES ($1, $2, $3) \
              ON CONFLICT (client_id) DO NOTHING",
         imported_client: "SELECT client_id, name, redirects FROM dcr_imported_clients WHERE client_id = $1",
@@ -321,18 +366,26 @@ impl Dialect for Postgres {
             SET sealed = $1, version = $2, refreshed_at = $3, leased_until = 0 \
             WHERE user_id = $4 AND grant_id = $5 AND version = $6",
         drop_upstream_token: "DELETE FROM dcr_upstream_tokens WHERE user_id = $1 AND grant_id = $2 AND version = $3",
-        drop_ended_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = $1) AND \
-            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-            AND s.ended_at IS NULL AND s.expires_at > $2)",
-        drop_idle_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE refreshed_at < $1 AND \
-            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-            AND s.ended_at IS NULL AND s.expires_at > $2)",
-        hold_ended_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE \
-            user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = $1) ORDER BY user_id, grant_id FOR UPDATE",
-        hold_idle_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < $1 AND \
-            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-            AND s.ended_at IS NULL AND s.expires_at > $2) \
-            ORDER BY user_id, grant_id FOR UPDATE",
+        drop_ended_upstream_tokens: concat!(
+            "DELETE FROM dcr_upstream_tokens WHERE ",
+            one_ended!("$1"),
+            " AND ",
+            none_live!("$2")
+        ),
+        drop_idle_upstream_tokens: concat!(
+            "DELETE FROM dcr_upstream_tokens WHERE refreshed_at < $1 AND ",
+            none_live!("$2")
+        ),
+        hold_ended_upstream_tokens: concat!(
+            "SELECT user_id FROM dcr_upstream_tokens WHERE ",
+            one_ended!("$1"),
+            " ORDER BY user_id, grant_id FOR UPDATE"
+        ),
+        hold_idle_upstream_tokens: concat!(
+            "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < $1 AND ",
+            none_live!("$2"),
+            " ORDER BY user_id, grant_id FOR UPDATE"
+        ),
         use_up: "INSERT INTO dcr_spent (spent_id, until_at) VALUES ($1, $2) ON CONFLICT (spent_id) DO NOTHING",
         sweep_used: "DELETE FROM dcr_spent WHERE spent_id = ANY (ARRAY(SELECT spent_id FROM dcr_spent WHERE until_at < $1 \
              ORDER BY until_at LIMIT $2 FOR UPDATE SKIP LOCKED))",
@@ -350,8 +403,8 @@ impl Dialect for Postgres {
             "$3"
         ),
         users_by_client: users!(
-            "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
-             ON a.connection_id = c.connection_id WHERE a.client_id = $1) AND ",
+            "user_id IN (SELECT c.user_id FROM dcr_client_ids AS i JOIN dcr_aliases AS a ON a.client = i.client \
+             JOIN dcr_connections AS c ON c.connection_id = a.connection_id WHERE i.client_id = $1) AND ",
             "$2",
             "$3"
         ),
@@ -364,11 +417,10 @@ impl Dialect for Postgres {
         ),
         census: "SELECT COUNT(CASE WHEN ended_at IS NULL AND expires_at > $1 THEN 1 END), \
              COUNT(CASE WHEN ended_at IS NULL AND expires_at <= $2 THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
-        busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > $1 \
-             GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
+        busiest: busiest!("$1", "dcr_sessions", "BIGINT"),
         client_uses: client_uses!("$1", "", "$2", "$3"),
-        client_use: client_uses!("$1", "a.client_id = $2 AND ", "$3", "$4"),
-        platform_uses: platform_uses!("$1", "dcr_sessions"),
+        client_use: client_uses!("$1", "i.client_id = $2 AND ", "$3", "$4"),
+        platform_uses: platform_uses!("$1", "dcr_sessions", "BIGINT"),
 
         sweep_lapsed: sweep!("expires_at"),
         sweep_ended: sweep!("ended_at"),

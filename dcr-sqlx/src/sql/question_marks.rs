@@ -1,6 +1,9 @@
 //! What SQLite and MySQL write alike.
 
-use super::{client_uses, event_columns, not_imported, platform_uses, session_columns, user_columns, users};
+use super::{
+    client_unused, client_uses, event_columns, none_live, not_imported, one_ended, session_columns, session_row,
+    session_tables, terms_unused, user_columns, users,
+};
 use crate::dialect::Statements;
 
 macro_rules! end {
@@ -65,30 +68,42 @@ pub(super) const ALIKE: Statements = Statements {
 
     put_user: "",
     put_connection: "",
+    terms: "SELECT i.client, t.terms FROM dcr_client_ids AS i JOIN dcr_terms AS t ON t.client = i.client \
+         WHERE i.client_id = ? AND t.provenance = ? AND t.platform = ? AND t.auth_method = ? AND t.resource = ? AND t.scope = ? \
+         ORDER BY t.terms LIMIT 1",
+    client_number: "SELECT client FROM dcr_client_ids WHERE client_id = ?",
+    add_client_id: "",
+    add_terms: "INSERT INTO dcr_terms (client, provenance, platform, auth_method, resource, scope) VALUES (?, ?, ?, ?, ?, ?)",
+    unused_terms: concat!("SELECT terms FROM dcr_terms WHERE ", terms_unused!(), " LIMIT ?"),
+    drop_terms: concat!("DELETE FROM dcr_terms WHERE terms = ? AND ", terms_unused!()),
+    unused_clients: concat!("SELECT client FROM dcr_client_ids WHERE ", client_unused!(), " LIMIT ?"),
+    drop_client_number: concat!("DELETE FROM dcr_client_ids WHERE client = ? AND ", client_unused!()),
     find_connection: "SELECT connection_id FROM dcr_connections WHERE user_id = ? AND software = ?",
     put_alias: "",
     count_aliases: concat!("SELECT COUNT(*) FROM dcr_aliases WHERE connection_id = ? AND ", not_imported!()),
     unused_aliases: concat!(
-        "SELECT client_id FROM dcr_aliases WHERE connection_id = ? AND client_id <> ? AND ",
+        "SELECT dcr_aliases.client FROM dcr_aliases JOIN dcr_client_ids AS i ON i.client = dcr_aliases.client \
+         WHERE connection_id = ? AND dcr_aliases.client <> ? AND ",
         not_imported!(),
-        " ORDER BY last_used_at, first_used_at, client_id LIMIT ?"
+        " ORDER BY last_used_at, first_used_at, i.client_id LIMIT ?"
     ),
-    drop_alias: "DELETE FROM dcr_aliases WHERE connection_id = ? AND client_id = ?",
+    drop_alias: "DELETE FROM dcr_aliases WHERE connection_id = ? AND client = ?",
     idle_sessions: "SELECT session_id FROM dcr_sessions \
          WHERE connection_id = ? AND ended_at IS NULL AND expires_at > ? ORDER BY advanced_at, session_id",
     add_session: concat!(
         "INSERT INTO dcr_sessions (",
-        session_columns!(),
-        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        session_row!(),
+        ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     ),
     add_event: concat!("INSERT INTO dcr_events (", event_columns!(), ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"),
 
-    session: concat!("SELECT ", session_columns!(), " FROM dcr_sessions WHERE session_id = ?"),
+    session: concat!("SELECT ", session_columns!(), " FROM ", session_tables!(), " WHERE s.session_id = ?"),
     session_view: concat!(
         "SELECT ",
         session_columns!(),
-        ", user_id, issuer, tenant, object_id, name, email, member_of, roles FROM dcr_sessions JOIN dcr_users USING (user_id) \
-         WHERE session_id = ?"
+        ", u.user_id, u.issuer, u.tenant, u.object_id, u.name, u.email, u.member_of, u.roles FROM ",
+        session_tables!(),
+        " JOIN dcr_users AS u ON u.user_id = c.user_id WHERE s.session_id = ?"
     ),
     redeem: "",
     refresh: "",
@@ -104,9 +119,9 @@ pub(super) const ALIKE: Statements = Statements {
     not_ended_of_platform: "",
     end_session: end!("session_id"),
     end_connection: end!("connection_id"),
-    end_user: end!("user_id"),
-    end_client: end!("client_id"),
-    end_platform: end!("platform"),
+    end_user: "",
+    end_client: "",
+    end_platform: "",
     ended_since: "SELECT session_id, ended_at FROM dcr_sessions WHERE ended_at >= ? UNION ALL \
          SELECT session_id, ended_at FROM dcr_erased_sessions WHERE ended_at >= ?",
 
@@ -118,15 +133,19 @@ pub(super) const ALIKE: Statements = Statements {
          ORDER BY kind, target LIMIT ?",
 
     connections_of: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
-         a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
-         WHERE c.user_id = ? ORDER BY c.created_at, c.connection_id, a.first_used_at, a.client_id",
+         i.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+         LEFT JOIN dcr_client_ids AS i ON i.client = a.client \
+         WHERE c.user_id = ? ORDER BY c.created_at, c.connection_id, a.first_used_at, i.client_id",
     connection: "SELECT c.connection_id, c.user_id, c.software, c.platform, c.created_at, c.last_sign_in_at, \
-         a.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
-         WHERE c.connection_id = ? ORDER BY a.first_used_at, a.client_id",
+         i.client_id FROM dcr_connections AS c LEFT JOIN dcr_aliases AS a ON a.connection_id = c.connection_id \
+         LEFT JOIN dcr_client_ids AS i ON i.client = a.client \
+         WHERE c.connection_id = ? ORDER BY a.first_used_at, i.client_id",
     sessions_of: concat!(
         "SELECT ",
         session_columns!(),
-        " FROM dcr_sessions WHERE connection_id = ? ORDER BY created_at, session_id"
+        " FROM ",
+        session_tables!(),
+        " WHERE s.connection_id = ? ORDER BY s.created_at, s.session_id"
     ),
     counts: "SELECT (SELECT COUNT(*) FROM dcr_users), (SELECT COUNT(*) FROM dcr_connections), \
          (SELECT COUNT(*) FROM dcr_aliases), (SELECT COUNT(*) FROM dcr_sessions), \
@@ -142,19 +161,22 @@ pub(super) const ALIKE: Statements = Statements {
     events_of_actor: events!(" AND actor = ? AND actor <> 'person'"),
     events_of_reason: "",
 
-    sessions_to_erase: "SELECT session_id FROM dcr_sessions WHERE user_id = ? ORDER BY session_id",
+    sessions_to_erase: "",
     keep_ends: "INSERT INTO dcr_erased_sessions (session_id, ended_at) \
-         SELECT session_id, COALESCE(ended_at, ?) FROM dcr_sessions WHERE user_id = ?",
+         SELECT s.session_id, COALESCE(s.ended_at, ?) FROM dcr_connections AS c \
+         JOIN dcr_sessions AS s ON s.connection_id = c.connection_id WHERE c.user_id = ?",
     erase_events_of_user: erase_events!("user_id = ?"),
-    erase_events_of_sessions: erase_events!("session_id IN (SELECT session_id FROM dcr_sessions WHERE user_id = ?)"),
+    erase_events_of_sessions: erase_events!(
+        "session_id IN (SELECT s.session_id FROM dcr_connections AS c \
+         JOIN dcr_sessions AS s ON s.connection_id = c.connection_id WHERE c.user_id = ?)"
+    ),
     erase_events_of_connections: erase_events!(
         "connection_id IN (SELECT connection_id FROM dcr_connections WHERE user_id = ?)"
     ),
     erase_actor: "UPDATE dcr_events SET actor = ? WHERE actor = ? AND actor <> 'person'",
-    erase_sessions: "DELETE FROM dcr_sessions WHERE user_id = ?",
+    erase_sessions: "",
     erase_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id = ?",
-    erase_aliases: "DELETE FROM dcr_aliases WHERE connection_id IN \
-         (SELECT connection_id FROM dcr_connections WHERE user_id = ?)",
+    erase_aliases: "",
     erase_connections: "DELETE FROM dcr_connections WHERE user_id = ?",
     erase_user: "DELETE FROM dcr_users WHERE user_id = ?",
     sweep_erased: "",
@@ -195,12 +217,13 @@ pub(super) const ALIKE: Statements = Statements {
         SET sealed = ?, version = ?, refreshed_at = ?, leased_until = 0 \
         WHERE user_id = ? AND grant_id = ? AND version = ?",
     drop_upstream_token: "DELETE FROM dcr_upstream_tokens WHERE user_id = ? AND grant_id = ? AND version = ?",
-    drop_ended_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = ?) AND \
-        NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-        AND s.ended_at IS NULL AND s.expires_at > ?)",
-    drop_idle_upstream_tokens: "DELETE FROM dcr_upstream_tokens WHERE refreshed_at < ? AND \
-        NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-        AND s.ended_at IS NULL AND s.expires_at > ?)",
+    drop_ended_upstream_tokens: concat!(
+        "DELETE FROM dcr_upstream_tokens WHERE ",
+        one_ended!("?"),
+        " AND ",
+        none_live!("?")
+    ),
+    drop_idle_upstream_tokens: concat!("DELETE FROM dcr_upstream_tokens WHERE refreshed_at < ? AND ", none_live!("?")),
     use_up: "",
     sweep_used: "",
     put_recovery: "",
@@ -211,17 +234,16 @@ pub(super) const ALIKE: Statements = Statements {
     users_by_object: "",
     users_by_email: "",
     users_by_client: users!(
-        "user_id IN (SELECT c.user_id FROM dcr_connections AS c JOIN dcr_aliases AS a \
-         ON a.connection_id = c.connection_id WHERE a.client_id = ?) AND "
+        "user_id IN (SELECT c.user_id FROM dcr_client_ids AS i JOIN dcr_aliases AS a ON a.client = i.client \
+         JOIN dcr_connections AS c ON c.connection_id = a.connection_id WHERE i.client_id = ?) AND "
     ),
     users_by_text: "",
     census: "SELECT COUNT(CASE WHEN ended_at IS NULL AND expires_at > ? THEN 1 END), \
          COUNT(CASE WHEN ended_at IS NULL AND expires_at <= ? THEN 1 END), COUNT(ended_at) FROM dcr_sessions",
-    busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions WHERE ended_at IS NULL AND expires_at > ? \
-         GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
+    busiest: "",
     client_uses: client_uses!("?", "", "?", "?"),
-    client_use: client_uses!("?", "a.client_id = ? AND ", "?", "?"),
-    platform_uses: platform_uses!("?", "dcr_sessions"),
+    client_use: client_uses!("?", "i.client_id = ? AND ", "?", "?"),
+    platform_uses: "",
 
     sweep_lapsed: "",
     sweep_ended: "",

@@ -6,16 +6,60 @@ use sqlx::Sqlite;
 use sqlx::error::DatabaseError;
 
 use super::question_marks::{ALIKE, events};
-use super::{event_columns, not_asked_for, not_imported, platform_uses, session_columns, user_columns, users};
+use super::{
+    busiest, event_columns, none_live, not_asked_for, not_imported, of_client, of_platform, of_user, one_ended,
+    platform_uses, session_row, user_columns, users,
+};
 use crate::dialect::{Dialect, Fault, Statements, driver_calls};
 
 /// The sessions of a target that have not ended.
 macro_rules! not_ended {
-    ($target:literal) => {
+    ($target:expr) => {
         concat!(
             "SELECT session_id FROM dcr_sessions WHERE ",
             $target,
-            " = ? AND ended_at IS NULL AND created_at <= ? ORDER BY session_id"
+            " AND ended_at IS NULL AND created_at <= ? ORDER BY session_id"
+        )
+    };
+}
+
+/// Their end.
+macro_rules! end {
+    ($target:expr) => {
+        concat!(
+            "UPDATE dcr_sessions SET ended_at = ?, end_reason = ? WHERE ",
+            $target,
+            " AND ended_at IS NULL AND created_at <= ?"
+        )
+    };
+}
+
+/// Of the terms of a session that is written: `RETURNING` names no other table.
+macro_rules! its_terms {
+    ($column:literal) => {
+        concat!("(SELECT ", $column, " FROM dcr_terms AS t WHERE t.terms = dcr_sessions.terms) AS ", $column)
+    };
+}
+
+/// What [`session_columns`](super::session_columns) are, of a session that is written.
+macro_rules! written_session {
+    () => {
+        concat!(
+            "session_id, connection_id, \
+             (SELECT user_id FROM dcr_connections AS c WHERE c.connection_id = dcr_sessions.connection_id) AS user_id, \
+             (SELECT client_id FROM dcr_terms AS t JOIN dcr_client_ids AS i ON i.client = t.client \
+             WHERE t.terms = dcr_sessions.terms) AS client_id, ",
+            its_terms!("provenance"),
+            ", ",
+            its_terms!("platform"),
+            ", ",
+            its_terms!("auth_method"),
+            ", adopted_secret, redirect_uri, code_challenge, ",
+            its_terms!("resource"),
+            ", ",
+            its_terms!("scope"),
+            ", refreshable, generation, created_at, redeemed_at, advanced_at, expires_at, absolute_expires_at, ended_at, \
+             end_reason"
         )
     };
 }
@@ -93,8 +137,9 @@ impl Dialect for Sqlite {
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
-        put_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
-             ON CONFLICT (connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at",
+        add_client_id: "INSERT INTO dcr_client_ids (client_id) VALUES (?) ON CONFLICT (client_id) DO NOTHING",
+        put_alias: "INSERT INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
+             ON CONFLICT (connection_id, client) DO UPDATE SET last_used_at = excluded.last_used_at",
 
         plain_sign_ins: concat!(
             rows!(),
@@ -116,9 +161,20 @@ impl Dialect for Sqlite {
             int!(7),
             " AS aliases, ",
             bytes!(8),
-            " AS new_connection FROM given) \
-             SELECT a.n, c.connection_id FROM a \
+            " AS new_connection, ",
+            text!(9),
+            " AS provenance, ",
+            text!(10),
+            " AS auth_method, ",
+            bytes!(11),
+            " AS resource, ",
+            text!(12),
+            " AS scope FROM given) \
+             SELECT a.n, c.connection_id, i.client, (SELECT MIN(t.terms) FROM dcr_terms AS t WHERE t.client = i.client \
+             AND t.provenance = a.provenance AND t.platform = a.platform AND t.auth_method = a.auth_method \
+             AND t.resource = a.resource AND t.scope = a.scope) FROM a \
              LEFT JOIN dcr_connections AS c ON c.user_id = a.user_id AND c.software = a.software \
+             LEFT JOIN dcr_client_ids AS i ON i.client_id = a.client_id \
              WHERE NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.session_id = a.session_id) \
              AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'user' AND target = CAST(a.user_id AS BLOB)) \
              AND NOT EXISTS (SELECT 1 FROM dcr_blocks WHERE kind = 'connection' \
@@ -128,7 +184,7 @@ impl Dialect for Sqlite {
              AND (SELECT COUNT(*) FROM dcr_sessions AS s WHERE s.connection_id = c.connection_id \
              AND s.ended_at IS NULL AND s.expires_at > a.now) < a.sessions \
              AND (SELECT COUNT(*) FROM dcr_aliases WHERE dcr_aliases.connection_id = c.connection_id \
-             AND dcr_aliases.client_id <> a.client_id AND ",
+             AND dcr_aliases.client IS NOT i.client AND ",
             not_imported!(),
             ") < a.aliases"
         ),
@@ -149,37 +205,31 @@ impl Dialect for Sqlite {
             "; ",
             insert_all!(
                 "dcr_sessions",
-                session_columns!(),
+                session_row!(),
                 [
                     bytes!(0),
                     bytes!(1),
-                    text!(2),
+                    int!(2),
                     bytes!(3),
-                    text!(4),
+                    bytes!(4),
                     bytes!(5),
-                    text!(6),
-                    bytes!(7),
-                    bytes!(8),
-                    text!(9),
-                    text!(10),
-                    text!(11),
+                    int!(6),
+                    int!(7),
+                    int!(8),
+                    int!(9),
+                    int!(10),
+                    int!(11),
                     int!(12),
                     int!(13),
-                    int!(14),
-                    int!(15),
-                    int!(16),
-                    int!(17),
-                    int!(18),
-                    int!(19),
-                    text!(20)
+                    text!(14)
                 ]
             ),
             "; ",
             insert_all!(
                 "dcr_aliases",
-                "connection_id, client_id, first_used_at, last_used_at",
-                [bytes!(0), bytes!(1), int!(2), int!(3)],
-                "(connection_id, client_id) DO UPDATE SET last_used_at = excluded.last_used_at"
+                "connection_id, client, first_used_at, last_used_at",
+                [bytes!(0), int!(1), int!(2), int!(3)],
+                "(connection_id, client) DO UPDATE SET last_used_at = excluded.last_used_at"
             ),
             "; ",
             insert_all!(
@@ -218,18 +268,24 @@ impl Dialect for Sqlite {
              value ->> 4 AS until, unhex(value ->> 5) AS secret FROM given) AS a \
              WHERE dcr_sessions.session_id = a.id AND dcr_sessions.generation = a.earlier \
              AND dcr_sessions.ended_at IS NULL AND dcr_sessions.expires_at > a.now RETURNING ",
-            session_columns!()
+            written_session!()
         ),
         catch_up: "UPDATE dcr_sessions SET adopted_secret = CASE WHEN generation = 0 THEN ? ELSE adopted_secret END, \
              generation = ?, advanced_at = ?, expires_at = min(?, absolute_expires_at), \
              redeemed_at = COALESCE(redeemed_at, ?) \
              WHERE session_id = ? AND generation < ? AND ended_at IS NULL AND absolute_expires_at > ?",
 
-        not_ended_session: not_ended!("session_id"),
-        not_ended_of_connection: not_ended!("connection_id"),
-        not_ended_of_user: not_ended!("user_id"),
-        not_ended_of_client: not_ended!("client_id"),
-        not_ended_of_platform: not_ended!("platform"),
+        not_ended_session: not_ended!("session_id = ?"),
+        not_ended_of_connection: not_ended!("connection_id = ?"),
+        not_ended_of_user: not_ended!(of_user!("?")),
+        not_ended_of_client: not_ended!(of_client!("?")),
+        not_ended_of_platform: not_ended!(of_platform!("?")),
+        end_user: end!(of_user!("?")),
+        end_client: end!(of_client!("?")),
+        end_platform: end!(of_platform!("?")),
+        sessions_to_erase: concat!("SELECT session_id FROM dcr_sessions WHERE ", of_user!("?"), " ORDER BY session_id"),
+        erase_sessions: concat!("DELETE FROM dcr_sessions WHERE ", of_user!("?")),
+        erase_aliases: concat!("DELETE FROM dcr_aliases WHERE ", of_user!("?")),
 
         block: "INSERT INTO dcr_blocks (kind, target) VALUES (?, ?) ON CONFLICT (kind, target) DO NOTHING",
 
@@ -238,8 +294,8 @@ impl Dialect for Sqlite {
         import_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
              ON CONFLICT (user_id, software) DO NOTHING",
-        import_alias: "INSERT INTO dcr_aliases (connection_id, client_id, first_used_at, last_used_at) \
-             VALUES (?, ?, ?, ?) ON CONFLICT (connection_id, client_id) DO NOTHING",
+        import_alias: "INSERT INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) \
+             VALUES (?, ?, ?, ?) ON CONFLICT (connection_id, client) DO NOTHING",
         import_client: "INSERT INTO dcr_imported_clients (client_id, name, redirects) VALUES (?, ?, ?) \
              ON CONFLICT (client_id) DO NOTHING",
         add_client: "INSERT INTO dcr_client_rows (client_id, kind, version, body) VALUES (?, ?, ?, ?) \
@@ -248,12 +304,16 @@ impl Dialect for Sqlite {
              (user_id, grant_id, sealed, version, leased_until, refreshed_at) VALUES (?, ?, ?, ?, 0, ?) \
              ON CONFLICT (user_id, grant_id) DO UPDATE SET sealed = excluded.sealed, version = excluded.version, \
              leased_until = 0, refreshed_at = excluded.refreshed_at",
-        hold_ended_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE \
-            user_id IN (SELECT user_id FROM dcr_sessions WHERE ended_at = ?) ORDER BY user_id, grant_id",
-        hold_idle_upstream_tokens: "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < ? AND \
-            NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.user_id = dcr_upstream_tokens.user_id \
-            AND s.ended_at IS NULL AND s.expires_at > ?) \
-            ORDER BY user_id, grant_id",
+        hold_ended_upstream_tokens: concat!(
+            "SELECT user_id FROM dcr_upstream_tokens WHERE ",
+            one_ended!("?"),
+            " ORDER BY user_id, grant_id"
+        ),
+        hold_idle_upstream_tokens: concat!(
+            "SELECT user_id FROM dcr_upstream_tokens WHERE refreshed_at < ? AND ",
+            none_live!("?"),
+            " ORDER BY user_id, grant_id"
+        ),
         use_up: "INSERT INTO dcr_spent (spent_id, until_at) VALUES (?, ?) ON CONFLICT (spent_id) DO NOTHING",
         sweep_used: "DELETE FROM dcr_spent WHERE spent_id IN (SELECT spent_id FROM dcr_spent WHERE until_at < ? LIMIT ?)",
         users_by_object: users!("object_id = ? AND "),
@@ -268,9 +328,8 @@ impl Dialect for Sqlite {
         funnel_sums: "SELECT hour - (hour - ?) % ? AS piece, platform, step, outcome, SUM(number) FROM dcr_funnel \
              WHERE hour >= ? AND hour < ? GROUP BY piece, platform, step, outcome ORDER BY piece, platform, step, outcome",
         // Of many sessions most are live: to go through the table is cheaper than to look each of them up by way of an index.
-        busiest: "SELECT user_id, COUNT(*) FROM dcr_sessions NOT INDEXED WHERE ended_at IS NULL AND expires_at > ? \
-             GROUP BY user_id ORDER BY COUNT(*) DESC, user_id LIMIT 10",
-        platform_uses: platform_uses!("?", "dcr_sessions NOT INDEXED"),
+        busiest: busiest!("?", "dcr_sessions NOT INDEXED", "INTEGER"),
+        platform_uses: platform_uses!("?", "dcr_sessions NOT INDEXED", "INTEGER"),
         sweep_erased: "DELETE FROM dcr_erased_sessions WHERE session_id IN \
              (SELECT session_id FROM dcr_erased_sessions WHERE ended_at < ? LIMIT ?)",
         sweep_events: concat!(

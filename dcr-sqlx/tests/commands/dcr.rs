@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dcr_core::record::{Event, EventKind};
-use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use dcr_core::session::{CodeChallenge, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{SignIn, SignedIn, Store};
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{AuthMethod, ClientId, Clock as _, Platform, Provenance, ScopeSet, SoftwareKey, SystemClock, Timestamp};
@@ -145,7 +145,7 @@ pub(crate) async fn sign_in(store: &dyn Store, user: &User, platform: &str, clie
         auth_method: AuthMethod::None,
         adopted_secret: None,
         redirect_uri: "http://localhost/callback".to_owned(),
-        code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+        code_challenge: CodeChallenge::from_bytes([0x13; 32]),
         resource: "https://mcp.example/mcp".to_owned(),
         scope: ScopeSet::parse_lossy("mcp"),
         refreshable: true,

@@ -1,7 +1,7 @@
 //! What the tests write.
 
 use dcr_core::record::{Event, EventKind};
-use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use dcr_core::session::{CodeChallenge, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::SignIn;
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{AuthMethod, ClientId, Platform, Provenance, ScopeSet, SoftwareKey, Timestamp};
@@ -44,7 +44,7 @@ pub(crate) fn sign_in(n: u8) -> SignIn {
             auth_method: AuthMethod::None,
             adopted_secret: None,
             redirect_uri: "http://localhost/callback".to_owned(),
-            code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+            code_challenge: CodeChallenge::from_bytes([0x13; 32]),
             resource: "https://mcp.example/mcp".to_owned(),
             scope: ScopeSet::parse_lossy("tools"),
             refreshable: true,

@@ -78,7 +78,6 @@ async fn op_8_nothing_that_is_compared_folds_case_or_ignores_spaces(database: Da
             "dcr_imported_clients.name",
             "dcr_requests.tool",
             "dcr_sessions.end_reason",
-            "dcr_sessions.resource",
             "dcr_users.email",
             "dcr_users.issuer",
             "dcr_users.member_of",
@@ -205,7 +204,13 @@ async fn queries_use_their_indexes(database: Database) {
         store.sign_in(several).await.unwrap();
     }
     let mysql = database.kind().is_mysql();
-    database.run(if mysql { "ANALYZE TABLE dcr_sessions, dcr_events, dcr_aliases" } else { "ANALYZE" }).await;
+    database
+        .run(if mysql {
+            "ANALYZE TABLE dcr_sessions, dcr_terms, dcr_client_ids, dcr_connections, dcr_events, dcr_aliases"
+        } else {
+            "ANALYZE"
+        })
+        .await;
     let texts = if mysql { sqlx::MySql::SQL.to_prepare() } else { sqlx::Postgres::SQL.to_prepare() };
     let text = |name: &str| texts.iter().find(|(other, _)| *other == name).unwrap().1;
     let mut event = vec!["NULL"; 9];
@@ -214,11 +219,16 @@ async fn queries_use_their_indexes(database: Database) {
     event.extend(["'x'", "10"]);
     for (name, values, index) in [
         ("ended_since", &["1", "1"][..], "dcr_sessions_by_end"),
-        ("not_ended_of_user", &["'x'", "9"], "dcr_sessions_by_user"),
-        ("not_ended_of_client", &["'x'", "9"], "dcr_sessions_by_client"),
+        ("not_ended_of_user", &["'x'", "9"], "dcr_sessions_by_connection"),
+        ("not_ended_of_client", &["'x'", "9"], "dcr_sessions_by_terms"),
         ("not_ended_of_connection", &["'x'", "9"], "dcr_sessions_by_connection"),
-        ("end_user", &["1", "'x'", "'x'", "9"], "dcr_sessions_by_user"),
-        ("end_client", &["1", "'x'", "'x'", "9"], "dcr_sessions_by_client"),
+        ("end_user", &["1", "'x'", "'x'", "9"], "dcr_sessions_by_connection"),
+        ("end_client", &["1", "'x'", "'x'", "9"], "dcr_sessions_by_terms"),
+        ("erase_sessions", &["'x'"], "dcr_sessions_by_connection"),
+        ("unused_terms", &["9"], "dcr_sessions_by_terms"),
+        ("drop_terms", &["1"], "dcr_sessions_by_terms"),
+        ("unused_clients", &["9"], "dcr_terms_by_client"),
+        ("unused_clients", &["9"], "dcr_aliases_by_client"),
         ("sessions_of", &["'x'"], "dcr_sessions_by_connection"),
         ("idle_sessions", &["'x'", "1"], "dcr_sessions_by_connection"),
         ("sweep_lapsed", &["1", "10"], "dcr_sessions_by_expiry"),
@@ -254,14 +264,14 @@ async fn a_row_that_does_not_decode_is_inconsistent_and_says_which_column(databa
     let store = database.open().await;
     store.sign_in(sign_in(1)).await.unwrap();
     for (damage, repair, column) in [
-        ("provenance = 'Sealed'", "provenance = 'sealed'", "provenance"),
-        ("auth_method = 'invented'", "auth_method = 'none'", "auth_method"),
-        ("client_id = ' '", "client_id = 'client'", "client_id"),
+        ("dcr_terms SET provenance = 'Sealed'", "dcr_terms SET provenance = 'sealed'", "provenance"),
+        ("dcr_terms SET auth_method = 'invented'", "dcr_terms SET auth_method = 'none'", "auth_method"),
+        ("dcr_client_ids SET client_id = ' '", "dcr_client_ids SET client_id = 'client'", "client_id"),
     ] {
-        database.run(&format!("UPDATE dcr_sessions SET {damage}")).await;
+        database.run(&format!("UPDATE {damage}")).await;
         let error = store.session(session_id(1)).await.unwrap_err();
         assert!(matches!(&error, StoreError::Inconsistent(text) if text.contains(column)), "{damage}: {error}");
-        database.run(&format!("UPDATE dcr_sessions SET {repair}")).await;
+        database.run(&format!("UPDATE {repair}")).await;
     }
     assert!(store.session(session_id(1)).await.unwrap().is_some());
 }

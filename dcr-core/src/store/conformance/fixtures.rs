@@ -8,7 +8,7 @@ use crate::client::{AuthMethod, ClientId, Platform, Provenance, SoftwareKey};
 use crate::clock::Timestamp;
 use crate::oauth::ScopeSet;
 use crate::record::{Event, EventKind};
-use crate::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use crate::session::{CodeChallenge, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use crate::store::{Advance, Advanced, Counts, Ending, EventQuery, SessionView, SignIn, SignedIn, Store, Target};
 use crate::upstream::{Groups, Roles};
 
@@ -115,7 +115,7 @@ pub(super) fn sign_in(n: u32) -> SignIn {
             auth_method: AuthMethod::None,
             adopted_secret: None,
             redirect_uri: "https://claude.ai/api/mcp/auth_callback".to_owned(),
-            code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+            code_challenge: CodeChallenge::from_bytes([0x13; 32]),
             resource: "https://mcp.example/mcp".to_owned(),
             scope: ScopeSet::parse_lossy("tools:read tools:write"),
             refreshable: true,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use dcr_bench::{Failure, Load, Measured, Phase, Scenario, Server, Signing, Upstream};
 use dcr_core::record::{Event, EventKind};
-use dcr_core::session::{ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
+use dcr_core::session::{CodeChallenge, ConnectionId, EventId, Generation, Session, SessionId, User, UserId};
 use dcr_core::store::{SignIn, SignedIn, Store};
 use dcr_core::upstream::{Groups, Roles};
 use dcr_core::{AuthMethod, ClientId, Clock as _, Platform, Provenance, ScopeSet, SoftwareKey, SystemClock, Timestamp};
@@ -191,7 +191,7 @@ fn sign_in(n: u32, sessions: u32, now: Timestamp) -> Result<SignIn, Failure> {
         auth_method: AuthMethod::None,
         adopted_secret: None,
         redirect_uri: "http://127.0.0.1/callback".to_owned(),
-        code_challenge: "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM".to_owned(),
+        code_challenge: CodeChallenge::from_bytes([0x13; 32]),
         resource: "http://127.0.0.1:8080/mcp".to_owned(),
         scope: ScopeSet::parse_lossy("mcp"),
         refreshable: true,
