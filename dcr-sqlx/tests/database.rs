@@ -1,6 +1,8 @@
 //! The database around the store: made on first use, kept across restarts, shared with a host application, lost.
 #![cfg(feature = "sqlite")]
 
+#[path = "common/before.rs"]
+mod before;
 mod common;
 #[path = "common/rows.rs"]
 mod rows;
@@ -130,6 +132,42 @@ async fn a_host_application_keeps_its_own_tables_and_migrations() {
     assert_eq!(count("SELECT COUNT(*) FROM _sqlx_migrations").await.unwrap(), 2);
     assert_eq!(count("SELECT COUNT(*) FROM _dcr_migrations").await.unwrap(), 9);
     assert_eq!(count("SELECT COUNT(*) FROM notes").await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_database_of_an_earlier_version_loses_nothing() {
+    let dir = TempDir::new();
+    let pool = host(&dir).await;
+    let texts = before::migrations("sqlite");
+    let migration = |(version, text): (i64, &String)| {
+        let text = sqlx::AssertSqlSafe(text.clone()).into_sql_str();
+        Migration::new(version, "before".into(), MigrationType::Simple, text, false)
+    };
+    let mut migrator = Migrator::with_migrations((1..).zip(&texts).map(migration).collect());
+    migrator.dangerous_set_table_name("_dcr_migrations").run(&pool).await.unwrap();
+    let rows = before::rows(|bytes| format!("x'{}'", before::hex(bytes)), |text| format!("'{text}'"));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(rows)).execute(&pool).await.unwrap();
+    let store = SqliteStore::open(&dir.url()).await.unwrap();
+    before::are_there(&store).await;
+    let broken = sqlx::raw_sql("PRAGMA foreign_key_check").fetch_all(&pool).await.unwrap();
+    assert_eq!(broken.len(), 0);
+}
+
+/// The client ids and terms that are there.
+async fn shared(pool: &Pool<Sqlite>) -> (i64, i64) {
+    let count = |sql: &'static str| sqlx::query_scalar::<_, i64>(sql).fetch_one(pool);
+    (
+        count("SELECT COUNT(*) FROM dcr_client_ids").await.unwrap(),
+        count("SELECT COUNT(*) FROM dcr_terms").await.unwrap(),
+    )
+}
+
+#[tokio::test]
+async fn what_sessions_share_goes_with_the_last_that_has_it() {
+    let dir = TempDir::new();
+    let store = SqliteStore::open(&dir.url()).await.unwrap();
+    let pool = host(&dir).await;
+    rows::share_and_part(&store, || async { shared(&pool).await }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -5,9 +5,11 @@ use dcr_core::session::{ConnectionId, EventId, Generation};
 use dcr_core::store::{Advance, Advanced, Ending, EventQuery, SignIn, SignedIn, Store, StoreError, Target};
 use dcr_core::{Platform, Secret, SoftwareKey, Timestamp};
 use dcr_sqlx::Dialect as _;
-use sqlx::{Connection as _, Executor as _};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, SqlSafeStr as _};
 
-use crate::rows::{at, event, session_id, sign_in};
+use crate::before;
+use crate::rows::{at, event, session_id, share_and_part, sign_in};
 use crate::servers::Database;
 use crate::{Test, tests};
 
@@ -22,6 +24,8 @@ pub(crate) fn tests() -> Vec<Test> {
         queries_use_their_indexes
         a_row_that_does_not_decode_is_inconsistent_and_says_which_column
         an_id_that_exists_already_is_inconsistent
+        what_sessions_share_goes_with_the_last_that_has_it
+        a_database_of_an_earlier_version_loses_nothing
     }
 }
 
@@ -212,6 +216,9 @@ async fn queries_use_their_indexes(database: Database) {
         })
         .await;
     let texts = if mysql { sqlx::MySql::SQL.to_prepare() } else { sqlx::Postgres::SQL.to_prepare() };
+    // Of a connection that is there: what is read of one that is not needs no index.
+    let connection =
+        if mysql { "x'01010101010101010101010101010101'" } else { "'\\x01010101010101010101010101010101'" };
     let text = |name: &str| texts.iter().find(|(other, _)| *other == name).unwrap().1;
     let mut event = vec!["NULL"; 9];
     event.extend(["1", "9", "9", "'x'"]);
@@ -220,16 +227,16 @@ async fn queries_use_their_indexes(database: Database) {
     for (name, values, index) in [
         ("ended_since", &["1", "1"][..], "dcr_sessions_by_end"),
         ("not_ended_of_user", &["'x'", "9"], "dcr_sessions_by_connection"),
-        ("not_ended_of_client", &["'x'", "9"], "dcr_sessions_by_terms"),
+        ("not_ended_of_client", &["'client-1'", "9"], "dcr_sessions_by_terms"),
         ("not_ended_of_connection", &["'x'", "9"], "dcr_sessions_by_connection"),
         ("end_user", &["1", "'x'", "'x'", "9"], "dcr_sessions_by_connection"),
-        ("end_client", &["1", "'x'", "'x'", "9"], "dcr_sessions_by_terms"),
+        ("end_client", &["1", "'x'", "'client-1'", "9"], "dcr_sessions_by_terms"),
         ("erase_sessions", &["'x'"], "dcr_sessions_by_connection"),
         ("unused_terms", &["9"], "dcr_sessions_by_terms"),
         ("drop_terms", &["1"], "dcr_sessions_by_terms"),
         ("unused_clients", &["9"], "dcr_terms_by_client"),
         ("unused_clients", &["9"], "dcr_aliases_by_client"),
-        ("sessions_of", &["'x'"], "dcr_sessions_by_connection"),
+        ("sessions_of", &[connection], "dcr_sessions_by_connection"),
         ("idle_sessions", &["'x'", "1"], "dcr_sessions_by_connection"),
         ("sweep_lapsed", &["1", "10"], "dcr_sessions_by_expiry"),
         ("sweep_ended", &["1", "10"], "dcr_sessions_by_end"),
@@ -289,4 +296,36 @@ async fn an_id_that_exists_already_is_inconsistent(database: Database) {
     assert!(matches!(store.sign_in(clash).await, Err(StoreError::Inconsistent(_))));
     let connections = store.connections_of(&sign_in(1).user.id).await.unwrap();
     assert_eq!((connections.len(), connections[0].last_sign_in_at), (1, at(1)));
+}
+
+async fn what_sessions_share_goes_with_the_last_that_has_it(database: Database) {
+    let store = database.open().await;
+    let shared = || async {
+        let count = async |sql: &str| database.run(sql).await[0].trim().parse().unwrap();
+        (
+            count("SELECT CAST(COUNT(*) AS CHAR(9)) FROM dcr_client_ids").await,
+            count("SELECT CAST(COUNT(*) AS CHAR(9)) FROM dcr_terms").await,
+        )
+    };
+    share_and_part(store.as_ref(), shared).await;
+}
+
+async fn a_database_of_an_earlier_version_loses_nothing(database: Database) {
+    if database.kind().is_mysql() {
+        // As if nothing of it had been noted: each statement can be run again.
+        let rows = before::rows(|bytes| format!("x'{}'", before::hex(bytes)), |text| format!("'{text}'"));
+        database.run(&format!("SELECT '1';{}{rows}", before::migrations("mysql").concat())).await;
+    } else {
+        let texts = before::migrations("postgres");
+        let migration = |(version, text): (i64, &String)| {
+            let text = AssertSqlSafe(text.clone()).into_sql_str();
+            Migration::new(version, "before".into(), MigrationType::Simple, text, false)
+        };
+        let mut migrator = Migrator::with_migrations((1..).zip(&texts).map(migration).collect());
+        let pool = sqlx::PgPool::connect(&database.url()).await.unwrap();
+        migrator.dangerous_set_table_name("_dcr_migrations").run(&pool).await.unwrap();
+        let bytes = |bytes: &[u8]| format!("'\\x{}'", before::hex(bytes));
+        database.run(&before::rows(bytes, |text| format!("'\\x{}'", before::hex(text.as_bytes())))).await;
+    }
+    before::are_there(database.open().await.as_ref()).await;
 }

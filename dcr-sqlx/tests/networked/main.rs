@@ -3,6 +3,8 @@
 //! The servers are those of `DCR_TEST_POSTGRES_URL` and `DCR_TEST_MYSQL_URL`, whose users may make databases;
 //! `.ci/databases` starts two. A test without its server is reported as ignored, which the standard runner could not say.
 
+#[path = "../common/before.rs"]
+mod before;
 #[cfg(feature = "cli")]
 mod commands;
 mod contract;

@@ -132,6 +132,7 @@ macro_rules! store_conformance {
             race_first_secrets_agree
             race_imports_and_sign_ins_make_one_connection
             race_tokens_ahead_of_their_row_make_one_lineage
+            race_a_sweep_takes_nothing_that_a_sign_in_needs
             client_rows_are_read_back_by_bytes
             a_client_row_is_replaced_only_where_its_version_is_known
             only_pins_are_taken_away

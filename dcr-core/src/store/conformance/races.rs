@@ -7,7 +7,7 @@ use super::fixtures::*;
 use crate::record::EventKind;
 use crate::seal::Secret;
 use crate::session::Generation;
-use crate::store::{Advance, Advanced, BlockKind, CatchUp, Counts, Ending, SignIn, SignedIn, Target};
+use crate::store::{Advance, Advanced, BlockKind, CatchUp, Counts, Ending, Erasure, SignIn, SignedIn, Target};
 
 /// I-12, RT-2: of 64 concurrent advances of one generation exactly one wins, and what it wrote stays.
 pub async fn race_one_of_many_advances_wins(store: AnyStore) {
@@ -386,4 +386,53 @@ pub async fn race_tokens_ahead_of_their_row_make_one_lineage(store: AnyStore) {
         assert!(last >= 3);
         assert_eq!(view(&store, round).await.session.generation, Generation::new(last + 1));
     }
+}
+
+/// What sessions share goes with the last one that has it, but never from under one that comes at the same moment: first
+/// sign-ins with an id, imports of it, and sweeps and erasures that leave it to nobody, all at once.
+pub async fn race_a_sweep_takes_nothing_that_a_sign_in_needs(store: AnyStore) {
+    for round in 0..16 {
+        together(64, |n| {
+            let store = AnyStore::clone(&store);
+            let (number, id) = (1 + round * 64 + n, format!("client-{}", (round + n) % 3));
+            async move {
+                match n % 8 {
+                    0 | 1 => {
+                        store.sweep(far(), 100).await.unwrap();
+                    }
+                    2 => {
+                        let marker = person("nobody").id;
+                        let event = event(number, EventKind::Erased);
+                        let erasure = Erasure { user: person("eve").id, marker, now: event.at, event };
+                        store.erase(erasure).await.unwrap();
+                    }
+                    3 => {
+                        let mut import = super::operate::import(number, &[&id]);
+                        import.user = person("eve");
+                        store.import(import).await.unwrap();
+                    }
+                    _ => {
+                        let mut sign_in = sign_in_of(number, if n % 2 == 0 { "eve" } else { "ada" });
+                        sign_in.session.client_id = client_id(&id);
+                        sign_in.session.resource = format!("https://mcp.example/{}", n % 4);
+                        let answer = store.sign_in(sign_in).await.unwrap();
+                        assert!(matches!(answer, SignedIn::Done { .. }), "{answer:?}");
+                    }
+                }
+            }
+        })
+        .await;
+        // Of Ada nothing is erased: the ids that she was seen with stay.
+        let aliases = store.connections_of(&person("ada").id).await.unwrap().swap_remove(0).aliases;
+        assert_eq!(aliases.len(), 3, "round {round}: {aliases:?}");
+        for n in [5, 7] {
+            let number = 1 + round * 64 + n;
+            if let Some(view) = store.session(session_id(number)).await.unwrap() {
+                assert_eq!(view.session.client_id, client_id(&format!("client-{}", (round + n) % 3)));
+                assert_eq!(view.session.resource, format!("https://mcp.example/{}", n % 4));
+            }
+        }
+    }
+    while store.sweep(far(), 1_000).await.unwrap() > 0 {}
+    assert_eq!(counts(&store).await.sessions, 0);
 }
