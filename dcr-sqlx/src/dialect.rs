@@ -153,8 +153,17 @@ pub enum Fault {
 }
 
 /// What some databases do in another way.
-const MAY_BE_EMPTY: [&str; 7] =
-    ["hold_blocks", "change_blocks", "redeem", "refresh", "advance_many", "plain_sign_ins", "put_sign_ins"];
+const MAY_BE_EMPTY: [&str; 9] = [
+    "hold_blocks",
+    "change_blocks",
+    "redeem",
+    "refresh",
+    "advance_many",
+    "plain_sign_ins",
+    "add_many_terms",
+    "many_terms",
+    "put_sign_ins",
+];
 
 macro_rules! statements {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -233,6 +242,11 @@ statements! {
     /// authentication, resource and scope. The numbers of its client id and terms come along, as far as they are there. Empty, and so the next
     /// one, where sign-ins write side by side.
     plain_sign_ins,
+    /// Two statements in one text, with the same JSON array each, of client id, provenance, platform, authentication, resource
+    /// and scope: `add_client_id`, and `add_terms` for those that are different, of which there must be none yet.
+    add_many_terms,
+    /// `terms` of each of these, with its number in the array.
+    many_terms,
     /// Several statements in one text, each with a JSON array: `put_user` for each row of the first, `put_connection`,
     /// `add_session`, `put_alias`, `add_event` and `put_upstream_token` for the others.
     put_sign_ins,

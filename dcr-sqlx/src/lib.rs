@@ -39,7 +39,8 @@
 //! READ COMMITTED leaves open is closed by locks, always taken in this order: `dcr_lock`, which sign-ins share and a block
 //! or a revocation of more than one session has to itself, so that neither misses what the other writes; the user; the
 //! connection; sessions by id. (Of `dcr_lock` it is the one row on MySQL, and the table on PostgreSQL, where those who share
-//! a row would keep out who wants it for itself as long as they come one after the other.) Redeeming and refreshing are one
+//! a row would keep out who wants it for itself as long as they come one after the other.) Client ids and terms, which sessions
+//! share, are read and written under it too, and deleted by whoever has it to itself. Redeeming and refreshing are one
 //! `UPDATE` with the expected generation in its condition, and lock nothing else; on PostgreSQL those that come at the same
 //! time share it, and a session that somebody else has locked is passed over and asked for by itself. Serialisation of
 //! everything was the alternative: 64 sign-ins of one person would refuse each other in turn instead of queueing. Where

@@ -89,18 +89,20 @@ async fn look_up<'a, DB: Dialect>(db: &mut Held<DB>, many: &'a [SignIn]) -> Resu
         row
     });
     let asked = json::array(asked);
-    let read = |row: &mut Columns<DB>| Ok((row.count()?, row.connection_id_or_null()?, row.terms_or_null()?));
-    let mut plain = Vec::with_capacity(many.len());
-    for (n, found, terms) in db.fetch(DB::SQL.plain_sign_ins, values![Word(&asked)], read).await? {
-        let n = usize::try_from(n).unwrap_or(usize::MAX);
-        let Some(one) = many.get(n) else { continue };
-        let terms = match terms {
-            Some(terms) => terms,
-            None => terms::of(db, &one.session).await?,
-        };
-        plain.push(Plain { n, one, connection: found.unwrap_or(one.new_connection), first: found.is_none(), terms });
-    }
-    Ok(plain)
+    let read = |row: &mut Columns<DB>| {
+        let n = usize::try_from(row.count()?).unwrap_or(usize::MAX);
+        Ok((n, row.connection_id_or_null()?, row.terms_or_null()?))
+    };
+    let found = db.fetch(DB::SQL.plain_sign_ins, values![Word(&asked)], read).await?;
+    let new = found.iter().filter(|(_, _, terms)| terms.is_none()).filter_map(|(n, _, _)| many.get(*n));
+    let new: Vec<_> = new.map(|one| &one.session).collect();
+    let new = if new.is_empty() { Vec::new() } else { terms::of_new(db, &new).await? };
+    let mut new = new.into_iter();
+    let plain = found.into_iter().filter_map(|(n, found, terms)| {
+        let (one, terms) = (many.get(n)?, terms.or_else(|| new.next())?);
+        Some(Plain { n, one, connection: found.unwrap_or(one.new_connection), first: found.is_none(), terms })
+    });
+    Ok(plain.collect())
 }
 
 /// Writes all that they write, in one round trip to the connection's thread.

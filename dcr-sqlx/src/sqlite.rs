@@ -183,6 +183,7 @@ mod tests {
             (Sqlite::SQL.end_client, "USING INDEX dcr_sessions_by_terms"),
             (Sqlite::SQL.terms, "USING INDEX dcr_terms_by_client"),
             (Sqlite::SQL.plain_sign_ins, "USING INDEX dcr_terms_by_client"),
+            (Sqlite::SQL.many_terms, "USING INDEX dcr_terms_by_client"),
             (Sqlite::SQL.unused_terms, "USING INDEX dcr_sessions_by_terms"),
             (Sqlite::SQL.unused_clients, "USING COVERING INDEX dcr_terms_by_client"),
             (Sqlite::SQL.unused_clients, "USING COVERING INDEX dcr_aliases_by_client"),

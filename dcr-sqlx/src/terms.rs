@@ -12,7 +12,8 @@ use crate::SqlStore;
 use crate::dialect::Dialect;
 use crate::failure::Failure;
 use crate::held::Held;
-use crate::rows::{Columns, Number, Word, values};
+use crate::json;
+use crate::rows::{Columns, Number, Value, Word, values};
 
 /// The numbers of a session's client id and terms.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +24,34 @@ pub(crate) struct Terms {
 
 /// Those of this session, written if it is the first to have them.
 pub(crate) async fn of<DB: Dialect>(db: &mut Held<DB>, session: &Session) -> Result<Terms, Failure> {
-    let Session { client_id, provenance, platform, auth_method, resource, scope, .. } = session;
-    let (provenance, auth_method) = (provenance.as_str(), auth_method.as_str());
-    let wanted = || values![client_id, Word(provenance), platform, Word(auth_method), resource.as_bytes(), scope];
-    if let Some(found) = db.fetch_one(DB::SQL.terms, wanted(), Columns::terms).await? {
+    if let Some(found) = db.fetch_one(DB::SQL.terms, row(session), Columns::terms).await? {
         return Ok(found);
     }
-    let client = client(db, client_id).await?;
-    let new = values![client, Word(provenance), platform, Word(auth_method), resource.as_bytes(), scope];
+    let mut new = row(session);
+    if let Some(id) = new.first_mut() {
+        *id = client(db, &session.client_id).await?.into();
+    }
     db.execute(DB::SQL.add_terms, new).await?;
-    db.fetch_one(DB::SQL.terms, wanted(), Columns::terms).await?.ok_or_else(missing)
+    db.fetch_one(DB::SQL.terms, row(session), Columns::terms).await?.ok_or_else(missing)
+}
+
+/// The same of several that are the first to have theirs.
+pub(crate) async fn of_new<DB: Dialect>(db: &mut Held<DB>, sessions: &[&Session]) -> Result<Vec<Terms>, Failure> {
+    let all = json::array(sessions.iter().map(|session| row(session)));
+    db.execute(DB::SQL.add_many_terms, values![Word(&all), Word(&all)]).await?;
+    let read = |row: &mut Columns<DB>| Ok((row.count()?, row.terms()?));
+    let mut found = db.fetch(DB::SQL.many_terms, values![Word(&all)], read).await?;
+    found.sort_unstable_by_key(|(n, _)| *n);
+    if found.len() != sessions.len() {
+        return Err(missing());
+    }
+    Ok(found.into_iter().map(|(_, terms)| terms).collect())
+}
+
+fn row(session: &Session) -> Vec<Value> {
+    let Session { client_id, provenance, platform, auth_method, resource, scope, .. } = session;
+    let (provenance, auth_method) = (Word(provenance.as_str()), Word(auth_method.as_str()));
+    values![client_id, provenance, platform, auth_method, resource.as_bytes(), scope]
 }
 
 /// The number of a client id, written if it is new here.
@@ -51,11 +70,14 @@ fn missing() -> Failure {
 /// So many are looked for at once.
 const AT_ONCE: u32 = 100;
 
-/// Deletes some of those that nothing has any more. They are looked for before anybody has to wait.
+/// Deletes those that nothing has any more. They are looked for before anybody has to wait, and few at once go.
 pub(crate) async fn sweep<DB: Dialect>(store: &SqlStore<DB>) -> Result<(), Failure> {
     for (unused, drop) in steps::<DB>() {
-        let found = store.query(unused, values![AT_ONCE], Columns::number).await?;
-        if !found.is_empty() {
+        loop {
+            let found = store.query(unused, values![AT_ONCE], Columns::number).await?;
+            if found.is_empty() {
+                break;
+            }
             let mut transaction = store.begin_for(DB::SQL.change_blocks).await?;
             drop_each(&mut transaction, drop, found).await?;
             transaction.commit().await?;

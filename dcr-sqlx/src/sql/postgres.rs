@@ -229,6 +229,8 @@ impl Dialect for Postgres {
             session_columns!()
         ),
         plain_sign_ins: "",
+        add_many_terms: "",
+        many_terms: "",
         put_sign_ins: "",
         catch_up: "UPDATE dcr_sessions SET \
              adopted_secret = CASE WHEN generation = 0 THEN $1 ELSE adopted_secret END, generation = $2, \

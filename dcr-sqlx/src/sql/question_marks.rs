@@ -109,6 +109,8 @@ pub(super) const ALIKE: Statements = Statements {
     refresh: "",
     advance_many: "",
     plain_sign_ins: "",
+    add_many_terms: "",
+    many_terms: "",
     put_sign_ins: "",
     catch_up: "",
 

@@ -114,6 +114,14 @@ macro_rules! insert_all {
     };
 }
 
+/// Of one of an array: the number of its terms. Its client id's row is `i`.
+macro_rules! its_number {
+    () => {
+        "(SELECT MIN(t.terms) FROM dcr_terms AS t WHERE t.client = i.client AND t.provenance = a.provenance \
+         AND t.platform = a.platform AND t.auth_method = a.auth_method AND t.resource = a.resource AND t.scope = a.scope)"
+    };
+}
+
 /// What a sign-in brings up to date.
 macro_rules! user_changes {
     () => {
@@ -170,9 +178,9 @@ impl Dialect for Sqlite {
             " AS resource, ",
             text!(12),
             " AS scope FROM given) \
-             SELECT a.n, c.connection_id, i.client, (SELECT MIN(t.terms) FROM dcr_terms AS t WHERE t.client = i.client \
-             AND t.provenance = a.provenance AND t.platform = a.platform AND t.auth_method = a.auth_method \
-             AND t.resource = a.resource AND t.scope = a.scope) FROM a \
+             SELECT a.n, c.connection_id, i.client, ",
+            its_number!(),
+            " FROM a \
              LEFT JOIN dcr_connections AS c ON c.user_id = a.user_id AND c.software = a.software \
              LEFT JOIN dcr_client_ids AS i ON i.client_id = a.client_id \
              WHERE NOT EXISTS (SELECT 1 FROM dcr_sessions AS s WHERE s.session_id = a.session_id) \
@@ -187,6 +195,41 @@ impl Dialect for Sqlite {
              AND dcr_aliases.client IS NOT i.client AND ",
             not_imported!(),
             ") < a.aliases"
+        ),
+        add_many_terms: concat!(
+            insert_all!("dcr_client_ids", "client_id", [bytes!(0)], "(client_id) DO NOTHING"),
+            "; INSERT OR ROLLBACK INTO dcr_terms (client, provenance, platform, auth_method, resource, scope) ",
+            rows!(),
+            " SELECT DISTINCT i.client, ",
+            text!(1),
+            ", ",
+            bytes!(2),
+            ", ",
+            text!(3),
+            ", ",
+            bytes!(4),
+            ", ",
+            text!(5),
+            " FROM given JOIN dcr_client_ids AS i ON i.client_id = ",
+            bytes!(0)
+        ),
+        many_terms: concat!(
+            rows!(),
+            ", a AS MATERIALIZED (SELECT key AS n, ",
+            bytes!(0),
+            " AS client_id, ",
+            text!(1),
+            " AS provenance, ",
+            bytes!(2),
+            " AS platform, ",
+            text!(3),
+            " AS auth_method, ",
+            bytes!(4),
+            " AS resource, ",
+            text!(5),
+            " AS scope FROM given) SELECT a.n, i.client, ",
+            its_number!(),
+            " FROM a JOIN dcr_client_ids AS i ON i.client_id = a.client_id"
         ),
         put_sign_ins: concat!(
             insert_all!(
