@@ -132,8 +132,9 @@ impl KeySet {
         Ok(Self {
             id: KeyId(id),
             macs,
-            request: aead(&prk, b"dcr/v1/transaction-request")?,
-            approved: aead(&prk, b"dcr/v1/transaction-approved")?,
+            // Of version 1 the challenge was a text: whoever is in the middle of a sign-in then begins it anew.
+            request: aead(&prk, b"dcr/v2/transaction-request")?,
+            approved: aead(&prk, b"dcr/v2/transaction-approved")?,
             remembered: aead(&prk, b"dcr/v1/consent-remembered")?,
             upstream_token: aead(&prk, b"dcr/v1/upstream-token")?,
             web,

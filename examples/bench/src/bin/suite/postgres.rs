@@ -18,10 +18,11 @@ const SCRIPT: &str = "\\set n random(1, 100000)\n\
     expires_at = LEAST(expires_at + 1, absolute_expires_at) \
     WHERE session_id = decode(lpad(to_hex(CAST(:n AS int)), 32, '0'), 'hex') AND ended_at IS NULL AND expires_at > 0;\n";
 const ROWS: &str = "CREATE TABLE bench_sessions (LIKE dcr_sessions INCLUDING ALL);
-    INSERT INTO bench_sessions SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), decode(lpad(to_hex(n), 32, '0'), 'hex'),
-        'usr_' || lpad(n::text, 43, '0'), decode(repeat('61', 130), 'hex'), 'sealed', 'loopback', 'none', NULL,
-        'http://127.0.0.1/callback', 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM', 'http://127.0.0.1:8080/mcp', 'mcp', 1, 1, n, n,
-        n, n, 9000000000000000, NULL, NULL FROM generate_series(1, 100000) AS n;
+    INSERT INTO bench_sessions (session_id, connection_id, terms, redirect_uri, code_challenge, refreshable, generation,
+        created_at, redeemed_at, advanced_at, expires_at, absolute_expires_at)
+        SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), decode(lpad(to_hex(n), 32, '0'), 'hex'), n % 200,
+        'http://127.0.0.1/callback', decode(repeat('61', 32), 'hex'), 1, 1, n, n, n, n, 9000000000000000
+        FROM generate_series(1, 100000) AS n;
     ANALYZE bench_sessions;";
 
 /// A database that is gone in the end.
