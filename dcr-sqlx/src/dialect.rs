@@ -200,7 +200,8 @@ statements! {
 
     /// Inserts a user, or brings name and e-mail up to date.
     put_user,
-    /// Inserts a connection, or stamps the sign-in on the one under this user and software.
+    /// Inserts a connection, or stamps the sign-in on the one under this user and software. Answers with its id, where a
+    /// statement that writes can answer.
     put_connection,
     /// The connection under this user and software.
     find_connection,
@@ -211,7 +212,7 @@ statements! {
     client_number,
     /// Inserts a client id unless it is there.
     add_client_id,
-    /// Inserts terms.
+    /// Inserts terms, with the same values.
     add_terms,
     /// Some terms that no session has.
     unused_terms,

@@ -61,7 +61,9 @@ async fn put_connection<DB: Dialect>(db: &mut Held<DB>, sign_in: &SignIn) -> Res
     let SignIn { user, software, new_connection, session, now, .. } = sign_in;
     db.execute(DB::SQL.put_user, of_user(user)).await?;
     let row = values![new_connection, &user.id, software, &session.platform, *now, *now];
-    db.execute(DB::SQL.put_connection, row).await?;
+    if let Some(written) = db.fetch_one(DB::SQL.put_connection, row, Columns::connection_id).await? {
+        return Ok(written);
+    }
     let under = values![&user.id, software];
     db.fetch_one(DB::SQL.find_connection, under, Columns::connection_id).await?.ok_or_else(|| {
         Failure::Store(StoreError::Inconsistent("the connection that was written is not there".to_owned()))

@@ -27,11 +27,8 @@ pub(crate) async fn of<DB: Dialect>(db: &mut Held<DB>, session: &Session) -> Res
     if let Some(found) = db.fetch_one(DB::SQL.terms, row(session), Columns::terms).await? {
         return Ok(found);
     }
-    let mut new = row(session);
-    if let Some(id) = new.first_mut() {
-        *id = client(db, &session.client_id).await?.into();
-    }
-    db.execute(DB::SQL.add_terms, new).await?;
+    db.execute(DB::SQL.add_client_id, values![&session.client_id]).await?;
+    db.execute(DB::SQL.add_terms, row(session)).await?;
     db.fetch_one(DB::SQL.terms, row(session), Columns::terms).await?.ok_or_else(missing)
 }
 

@@ -145,15 +145,15 @@ impl Dialect for Postgres {
              member_of = excluded.member_of, roles = excluded.roles",
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) \
-             VALUES ($1, $2, $3, $4, $5, $6) \
-             ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (user_id, software) DO UPDATE \
+             SET last_sign_in_at = excluded.last_sign_in_at RETURNING connection_id",
         terms: "SELECT i.client, t.terms FROM dcr_client_ids AS i JOIN dcr_terms AS t ON t.client = i.client \
              WHERE i.client_id = $1 AND t.provenance = $2 AND t.platform = $3 AND t.auth_method = $4 AND t.resource = $5 \
              AND t.scope = $6 ORDER BY t.terms LIMIT 1",
         client_number: "SELECT client FROM dcr_client_ids WHERE client_id = $1",
         add_client_id: "INSERT INTO dcr_client_ids (client_id) VALUES ($1) ON CONFLICT (client_id) DO NOTHING",
         add_terms: "INSERT INTO dcr_terms (client, provenance, platform, auth_method, resource, scope) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+             VALUES ((SELECT client FROM dcr_client_ids WHERE client_id = $1), $2, $3, $4, $5, $6)",
         unused_terms: concat!("SELECT terms FROM dcr_terms WHERE ", terms_unused!(), " LIMIT $1"),
         drop_terms: concat!("DELETE FROM dcr_terms WHERE terms = $1 AND ", terms_unused!()),
         unused_clients: concat!("SELECT client FROM dcr_client_ids WHERE ", client_unused!(), " LIMIT $1"),

@@ -73,7 +73,8 @@ pub(super) const ALIKE: Statements = Statements {
          ORDER BY t.terms LIMIT 1",
     client_number: "SELECT client FROM dcr_client_ids WHERE client_id = ?",
     add_client_id: "",
-    add_terms: "INSERT INTO dcr_terms (client, provenance, platform, auth_method, resource, scope) VALUES (?, ?, ?, ?, ?, ?)",
+    add_terms: "INSERT INTO dcr_terms (client, provenance, platform, auth_method, resource, scope) \
+         VALUES ((SELECT client FROM dcr_client_ids WHERE client_id = ?), ?, ?, ?, ?, ?)",
     unused_terms: concat!("SELECT terms FROM dcr_terms WHERE ", terms_unused!(), " LIMIT ?"),
     drop_terms: concat!("DELETE FROM dcr_terms WHERE terms = ? AND ", terms_unused!()),
     unused_clients: concat!("SELECT client FROM dcr_client_ids WHERE ", client_unused!(), " LIMIT ?"),

@@ -144,7 +144,8 @@ impl Dialect for Sqlite {
         ),
         put_connection: "INSERT INTO dcr_connections \
              (connection_id, user_id, software, platform, created_at, last_sign_in_at) VALUES (?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at",
+             ON CONFLICT (user_id, software) DO UPDATE SET last_sign_in_at = excluded.last_sign_in_at \
+             RETURNING connection_id",
         add_client_id: "INSERT INTO dcr_client_ids (client_id) VALUES (?) ON CONFLICT (client_id) DO NOTHING",
         put_alias: "INSERT INTO dcr_aliases (connection_id, client, first_used_at, last_used_at) VALUES (?, ?, ?, ?) \
              ON CONFLICT (connection_id, client) DO UPDATE SET last_used_at = excluded.last_used_at",
