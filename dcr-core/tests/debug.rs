@@ -61,6 +61,7 @@ const HOLD: &[&str] = &[
     "RemoteGuardBuilder",
     "Routed",
     "Secret",
+    "CodeChallenge",
     "Session",
     "SessionView",
     "SignIn",
