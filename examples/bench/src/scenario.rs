@@ -24,6 +24,8 @@ pub enum Scenario {
     Verify,
     /// `GET /open`: the trivial handler without a guard.
     Open,
+    /// The same with a token, which nobody looks at: what the request for `protected` costs by itself.
+    OpenWithToken,
     /// `GET /protected` with a token that the server has seen before.
     Protected,
     /// `GET /protected`, each token for the first time.
@@ -124,12 +126,13 @@ impl Plan {
 
     async fn with(&self, scenario: Scenario, mut hands: Hands) -> Result<With, Failure> {
         Ok(match scenario {
-            Scenario::Protected => {
+            Scenario::Protected | Scenario::OpenWithToken => {
                 let mut bearers = Vec::new();
                 for _ in 0..self.sessions {
                     bearers.push(hands.sign_in().await?.bearer().clone());
                 }
-                With::Page { hands, path: path(PROTECTED)?, bearers }
+                let at = if scenario == Scenario::Protected { PROTECTED } else { OPEN };
+                With::Page { hands, path: path(at)?, bearers }
             }
             Scenario::ProtectedFirst => {
                 let mut session = hands.sign_in().await?;
